@@ -40,7 +40,8 @@
 #define DER_CONTEXT(n)             (0x80 | (n))
 #define DER_CONTEXT_CONSTRUCTED(n) (0xA0 | (n))
 
-/* The tag of the next value, without consuming it; 0 (no valid tag) at the end or after a failure. */
+/* The tag of the next value, without consuming it; 0 (no valid tag) at the end or after a failure.
+ */
 uint8_t der_peek_tag(const struct reader *reader);
 
 /* The contents of the next value, whose tag must be `tag`. */
