@@ -10,30 +10,23 @@
  * is accepted only when its chain ends at `ca_path` and its certificate names the host of the URL.
  *
  * Failures fill `struct error`. Codes made here:
- *   http_offline      no answer: name, connection, time-out, or the connection ended (try again)
- *   http_tls_refused  either side refused the other's certificate, or the handshake failed
- *   http_bad_answer   an answer that is not HTTP, too large, or not the JSON the API promises
- *   http_setup        bad options, unreadable file, no memory
- * When the server itself refuses (status >= 400), code, message and hint are those of the error
- * body {"error":{code,message,hint}}; without such a body the code is http_status.
+ *   ERROR_OFFLINE          name, route, connection refused or ended (try again)
+ *   ERROR_TIMEOUT          connected, but no complete answer in time (try again)
+ *   ERROR_UNAUTHENTICATED  the TLS handshake failed: one side refused the other's certificate
+ *   ERROR_BAD_REQUEST      the answer is too large or not the JSON the API promises
+ *   ERROR_USAGE            bad options or unreadable file: nothing was sent
+ * When the server refuses (status >= 400), code, message and hint are those of the error body
+ * {"error":{code,message,hint}}, the status is http_client_last_status.
  */
 #ifndef NUSEC_HTTP_CLIENT_H
 #define NUSEC_HTTP_CLIENT_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-/* How a request ended, for callers that must tell "later again" from "never". */
-enum http_outcome {
-    HTTP_OUTCOME_OK,      /* status 2xx, body as promised */
-    HTTP_OUTCOME_OFFLINE, /* not known whether the server acted; repeating is safe by design */
-    HTTP_OUTCOME_REFUSED, /* the server answered with 4xx, or refused our certificate */
-    HTTP_OUTCOME_FAILED,  /* the server answered with 5xx or nonsense */
-    HTTP_OUTCOME_SETUP,   /* nothing was sent: our own mistake */
-};
 
 /* Puts certificate and key into `ssl_context` (an SSL_CTX *); returns 0, or -1 to give up. Called
  * before each new connection, from the thread that sends. */
@@ -53,38 +46,41 @@ struct http_client_options {
 
 struct http_client;
 
-/* Copies the options. Returns NULL and fills `error` (http_setup). */
+/* Copies the options. Returns NULL and fills `error` (ERROR_USAGE). */
 struct http_client *http_client_create(const struct http_client_options *options,
                                        struct error *error);
 /* http_client_free(NULL) is safe. */
 void http_client_free(struct http_client *client);
 
 struct http_answer {
-    int status;         /* HTTP status; 0 when there was no answer */
-    char *content_type; /* may be NULL */
-    unsigned char *body;
-    size_t body_size; /* body[body_size] is 0 */
+    int status;            /* HTTP status; 0 when there was no answer */
+    char content_type[64]; /* "" when there was none */
+    struct buffer body;
 };
 
 void http_answer_clear(struct http_answer *answer);
 
 /*
  * Sends one request. `path` begins with '/' and carries the query; `content_type` is NULL without
- * a body. A status >= 400 is REFUSED or FAILED with `error` filled; `answer` (never NULL) is filled
- * whenever there was an answer and is to be cleared in every case.
+ * a body. Returns 0 for a 2xx answer, else -1 with `error` filled. `answer` is zero-initialised by
+ * the callee and is to be cleared in every case.
  */
-enum http_outcome http_client_send(struct http_client *client, const char *method, const char *path,
-                                   const char *content_type, const void *body, size_t body_size,
-                                   struct http_answer *answer, struct error *error);
+int http_client_send(struct http_client *client, const char *method, const char *path,
+                     const char *content_type, struct bytes body, struct http_answer *answer,
+                     struct error *error);
 
-/* GET or POST with a JSON object as answer. `*answer` is a new reference on OK, else NULL; answer
- * may be NULL when it is of no interest. `request` is borrowed; NULL sends {}. */
-enum http_outcome http_client_get(struct http_client *client, const char *path, json_t **answer,
-                                  struct error *error);
-enum http_outcome http_client_post(struct http_client *client, const char *path,
-                                   const json_t *request, json_t **answer, struct error *error);
+/* GET or POST with a JSON object as answer. `*answer` is a new reference on success, else NULL;
+ * `answer` may be NULL when it is of no interest. `request` is borrowed; NULL sends {}. */
+int http_client_get(struct http_client *client, const char *path, json_t **answer,
+                    struct error *error);
+int http_client_post(struct http_client *client, const char *path, const json_t *request,
+                     json_t **answer, struct error *error);
 
-/* The HTTP status of the last request, 0 when there was no answer. */
+/* The HTTP status of the last request, 0 when there was no answer: not known then whether the
+ * server acted, but every request of the API may be repeated. */
 int http_client_last_status(const struct http_client *client);
+
+/* True for the failures after which the same request may succeed later: no answer, or 5xx. */
+bool http_client_is_transient(const struct http_client *client, const struct error *error);
 
 #endif
