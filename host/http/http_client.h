@@ -2,7 +2,7 @@
  * An HTTPS client with mutual TLS for the NuSEC REST API, over libcurl.
  *
  * Calling sequence: http_client_create with options, then any number of http_client_get,
- * http_client_post_json or http_client_send, then http_client_free. One connection is kept open
+ * http_client_post or http_client_send, then http_client_free. One connection is kept open
  * and used again. A client is used by one thread at a time.
  *
  * The client certificate and key are PEM files, or, when the private key lives in a PKCS#11 token,
