@@ -1,0 +1,101 @@
+/*
+ * flash.img: the non-volatile memory and the hardware registers of one virtual board.
+ *
+ * The file is the board's external memory (16 MiB, what QEMU's mps2-an505 demands). The firmware
+ * sees it at a fixed address, the launcher and its debug proxy map it: together they play the
+ * hardware that QEMU does not have. docs/formats/virtual_board.md explains every field.
+ *
+ * All words are 32-bit little-endian. Each register has one writer, named below; there is no lock.
+ */
+#ifndef NUSEC_BOARD_BOARD_FILE_H
+#define NUSEC_BOARD_BOARD_FILE_H
+
+#define BOARD_FILE_SIZE 0x1000000u
+
+/* The M2354's geometry, and the times the model waits. */
+#define BOARD_FLASH_OFFSET     0x000000u
+#define BOARD_FLASH_SIZE       0x100000u
+#define BOARD_FLASH_PAGE       2048u
+#define BOARD_FLASH_UNIT       8u
+#define BOARD_FLASH_ERASE_US   20000u
+#define BOARD_FLASH_PROGRAM_US 60u
+
+/* OTP: 256 entries of 8 bytes, each programmed as two words; then one lock byte per entry. */
+#define BOARD_OTP_OFFSET      0x100000u
+#define BOARD_OTP_SIZE        0x800u
+#define BOARD_OTP_LOCK_OFFSET 0x100800u
+#define BOARD_OTP_LOCK_SIZE   0x100u
+#define BOARD_OTP_UNLOCKED    0xFFu
+
+/* One page per key role; no debugger ever reads them. */
+#define BOARD_KEYS_OFFSET 0x102000u
+#define BOARD_KEYS_SIZE   0x1800u
+
+/* One bit per flash unit, 1 = not programmed since its page was erased. */
+#define BOARD_UNITS_OFFSET 0x104000u
+#define BOARD_UNITS_SIZE   0x4000u
+
+/* Everything below this is 0xFF in a new board. */
+#define BOARD_ERASED_SIZE 0x108000u
+
+#define BOARD_REGISTERS_OFFSET 0x110000u
+#define BOARD_REGISTERS_SIZE   0x1000u
+
+/* Registers, as offsets from BOARD_REGISTERS_OFFSET. */
+enum board_register {
+    /* Written once, when the board is made. */
+    BOARD_REGISTER_MAGIC = 0x00, /* BOARD_MAGIC */
+    BOARD_REGISTER_UID = 0x10,   /* 16 bytes */
+
+    /* Written by the launcher. */
+    BOARD_REGISTER_DELAYS = 0x20,         /* 1: flash and OTP take their time */
+    BOARD_REGISTER_FAULT_KIND = 0x24,     /* enum board_fault */
+    BOARD_REGISTER_FAULT_AT = 0x28,       /* the operation number that fails */
+    BOARD_REGISTER_DEBUG_ATTACHED = 0x2C, /* 1 while a debugger is attached */
+    BOARD_REGISTER_DEBUG_ATTACHES = 0x30, /* how often one has attached */
+
+    /* Written by the firmware; the launcher resets them before it applies power. */
+    BOARD_REGISTER_RESET_CAUSE = 0x40, /* enum hal_boot_reason of the coming start, 0 at power-on */
+    BOARD_REGISTER_DEBUG_LOCK = 0x44,  /* enum board_debug_lock, latched by the ROM at reset */
+    BOARD_REGISTER_KEY_BUSY = 0x48,    /* 1 while a private key is in RAM */
+    BOARD_REGISTER_OPERATIONS = 0x4C,  /* flash and OTP operations since power-on */
+    BOARD_REGISTER_FAULT_FIRED = 0x50, /* 1: the fault happened, the chip is dead until power-on */
+    BOARD_REGISTER_STACK_PEAK = 0x54,  /* bytes */
+    BOARD_REGISTER_ARENA_PEAK = 0x58,  /* bytes */
+    BOARD_REGISTER_STAGE = 0x5C,       /* 1 boot_rom, 2 DevAuth */
+    BOARD_REGISTER_STARTS = 0x60,      /* resets since power-on */
+    BOARD_REGISTER_OVERRUNS = 0x64,    /* link bytes lost since power-on */
+};
+
+#define BOARD_MAGIC 0x3142564Eu /* "NVB1" */
+
+enum board_debug_lock {
+    BOARD_DEBUG_UNKNOWN = 0, /* in reset: nobody may attach yet */
+    BOARD_DEBUG_OPEN = 1,
+    BOARD_DEBUG_LOCKED = 2,
+};
+
+enum board_fault {
+    BOARD_FAULT_NONE = 0,
+    BOARD_FAULT_STOP = 1, /* power is gone just before the operation */
+    BOARD_FAULT_TEAR = 2, /* power is gone in the middle of it */
+};
+
+/*
+ * CPU addresses that both ends of the debug port must agree on. SRAM is open to a debugger except
+ * for the window the DevAuth and boot_rom stacks, .bss and crypto arena lie in.
+ */
+#define BOARD_ROM_ADDRESS         0x10000000u
+#define BOARD_ROM_SIZE            0x40000u
+#define BOARD_SRAM_ADDRESS        0x38000000u
+#define BOARD_SRAM_SIZE           0x200000u
+#define BOARD_HIDDEN_RAM_ADDRESS  0x38180000u
+#define BOARD_HIDDEN_RAM_SIZE     0x20000u
+#define BOARD_FILE_ADDRESS        0x80000000u
+#define BOARD_DEVAUTH_ADDRESS     0x38100000u
+#define BOARD_DEVAUTH_CAPACITY    0x20000u
+#define BOARD_PARAMETERS_ADDRESS  0x38120000u
+#define BOARD_PARAMETERS_CAPACITY 0x2000u
+#define BOARD_MAILBOX_ADDRESS     0x38122000u
+
+#endif
