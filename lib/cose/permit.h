@@ -1,0 +1,54 @@
+/*
+ * Permits: one irreversible step of one chip, allowed by the HSM's command-authority key.
+ * docs/formats/permit.md. A permit is a COSE_Sign1 (cose/cose_sign1.h) over
+ *
+ *     {1: command, 2: arguments map, 3: UID, 4: SHA-256(AUTH public key), 5: device nonce}
+ *
+ * Device: cose_sign1_parse and _verify, permit_parse on the payload, then the reader
+ * for the command's arguments. Server: permit_write_root_hash, then cose_sign1_write.
+ */
+#ifndef NUSEC_COSE_PERMIT_H
+#define NUSEC_COSE_PERMIT_H
+
+#include "base/bytes.h"
+
+#define PERMIT_UID_SIZE   16
+#define PERMIT_HASH_SIZE  32
+#define PERMIT_NONCE_SIZE 32
+/* Payload of a ROOT_HASH permit. */
+#define PERMIT_PAYLOAD_MAX 256
+/* A whole permit with two certificates. */
+#define PERMIT_MAX 4400
+
+enum permit_command {
+    PERMIT_ROOT_HASH = 1,
+    PERMIT_BOOT_KEY_HASH = 2,
+    PERMIT_LOCK = 3,
+    PERMIT_RMA = 4,
+    PERMIT_DECOMMISSION = 5,
+    PERMIT_OBJECT_ID = 6,
+};
+
+struct permit {
+    uint64_t command;
+    struct bytes arguments; /* the encoded map, borrowed */
+    uint8_t uid[PERMIT_UID_SIZE];
+    uint8_t auth_key_hash[PERMIT_HASH_SIZE];
+    uint8_t nonce[PERMIT_NONCE_SIZE];
+};
+
+struct permit_root_hash {
+    uint8_t root_hash[PERMIT_HASH_SIZE];        /* SHA-256 of the root certificate */
+    uint8_t command_key_hash[PERMIT_HASH_SIZE]; /* SHA-256 of the command-authority key X || Y */
+};
+
+MUST_USE enum status permit_parse(struct bytes payload, struct permit *permit);
+MUST_USE enum status permit_parse_root_hash(struct bytes arguments,
+                                            struct permit_root_hash *root_hash);
+
+/* The payload only. `permit->command` and `arguments` are ignored: they are written from
+ * `root_hash`. */
+void permit_write_root_hash(struct writer *writer, const struct permit *permit,
+                            const struct permit_root_hash *root_hash);
+
+#endif
