@@ -4,7 +4,7 @@
  * output for the same fields. Profile: docs/formats/certificates.md.
  *
  *     device_issuer_init(&issuer, ca_der, "Example Ltd", signer, error);       once
- *     certificate_serial(now_s, random, serial);
+ *     x509_serial(now_s, random, serial);
  *     device_certificate_issue(&issuer, &fields, out, sizeof(out), &size, error);   any thread
  */
 #ifndef NUSEC_HOST_X509_DEVICE_CERTIFICATE_H
@@ -13,9 +13,9 @@
 #include "base/signer.h"
 #include "x509/device_csr.h"
 
-#define DEVICE_CERTIFICATE_MAX  2000
-#define CERTIFICATE_SERIAL_SIZE 16
-#define CERTIFICATE_NO_EXPIRY   UINT64_MAX /* 99991231235959Z, RFC 5280 4.1.2.5 */
+#define DEVICE_CERTIFICATE_MAX 2000
+#define X509_SERIAL_SIZE       16
+#define X509_NO_EXPIRY         UINT64_MAX /* 99991231235959Z, RFC 5280 4.1.2.5 */
 
 /* The issuing CA; fixed after init and shared by all threads. */
 struct device_issuer {
@@ -33,9 +33,9 @@ int device_issuer_init(struct device_issuer *issuer, struct bytes ca_certificate
 struct device_certificate_fields {
     uint8_t uid[DEVICE_UID_SIZE];
     uint8_t auth_key[64];
-    uint8_t serial[CERTIFICATE_SERIAL_SIZE];
+    uint8_t serial[X509_SERIAL_SIZE];
     uint64_t not_before_s;
-    uint64_t not_after_s; /* or CERTIFICATE_NO_EXPIRY */
+    uint64_t not_after_s; /* or X509_NO_EXPIRY */
 };
 
 /* DER into `out`; at most DEVICE_CERTIFICATE_MAX bytes. */
@@ -47,7 +47,6 @@ int device_certificate_issue(const struct device_issuer *issuer,
  * A serial number whose first 6 bytes grow with time, so that database rows are appended rather
  * than scattered, and whose last 10 bytes are the caller's random ones. Positive, never zero.
  */
-void certificate_serial(uint64_t now_s, const uint8_t random[10],
-                        uint8_t serial[CERTIFICATE_SERIAL_SIZE]);
+void x509_serial(uint64_t now_s, const uint8_t random[10], uint8_t serial[X509_SERIAL_SIZE]);
 
 #endif

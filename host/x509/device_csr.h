@@ -29,15 +29,4 @@ struct device_csr {
  */
 int device_csr_read(struct bytes der, struct device_csr *csr, struct error *error);
 
-/*
- * The RequesterInfo of GET_CSR (DSP0274 1.2.1): DER CertificationRequestInfo with the subject
- * serialNumber = UID, the AUTH public key the chip reported (the chip refuses another one) and the
- * reservation nonce as attribute. Returns the size, 0 if `capacity` is too small (256 is enough).
- */
-size_t device_csr_requester_info(const uint8_t uid[DEVICE_UID_SIZE], const uint8_t auth_key[64],
-                                 const uint8_t nonce[32], uint8_t *out, size_t capacity);
-
-/* The subject Name alone, as POST /v1/jobs/{id}/units returns it. Same rules. */
-size_t device_csr_subject(const uint8_t uid[DEVICE_UID_SIZE], uint8_t *out, size_t capacity);
-
 #endif

@@ -9,34 +9,34 @@
 #include "base/signer.h"
 
 /* Append-only; what a certificate is for decides its extensions. */
-enum certificate_profile {
-    CERTIFICATE_ROOT,          /* self-signed */
-    CERTIFICATE_DEVICE_CA,     /* path length 0 */
-    CERTIFICATE_OPERATIONS_CA, /* path length 0 */
-    CERTIFICATE_SERVER,        /* TLS serverAuth, alternative_names */
-    CERTIFICATE_PROGRAMMER,    /* programmer, DMTF requester, TLS clientAuth */
-    CERTIFICATE_GATEWAY,       /* gateway, DMTF requester, TLS clientAuth */
-    CERTIFICATE_OEM_ADMIN,     /* operator roles: the role, TLS clientAuth */
-    CERTIFICATE_OEM_OPERATOR,
-    CERTIFICATE_CM_OPERATOR,
-    CERTIFICATE_AUDITOR,
-    CERTIFICATE_JOB_AUTHORITY, /* one role each, nothing else */
-    CERTIFICATE_COMMAND_AUTHORITY,
-    CERTIFICATE_AUDIT,
-    CERTIFICATE_OCSP,
-    CERTIFICATE_DEVICE, /* issued by device_certificate.h only; named here for role checks */
-    CERTIFICATE_PROFILE_COUNT
+enum x509_profile {
+    X509_PROFILE_ROOT,          /* self-signed */
+    X509_PROFILE_DEVICE_CA,     /* path length 0 */
+    X509_PROFILE_OPERATIONS_CA, /* path length 0 */
+    X509_PROFILE_SERVER,        /* TLS serverAuth, alternative_names */
+    X509_PROFILE_PROGRAMMER,    /* programmer, DMTF requester, TLS clientAuth */
+    X509_PROFILE_GATEWAY,       /* gateway, DMTF requester, TLS clientAuth */
+    X509_PROFILE_OEM_ADMIN,     /* operator roles: the role, TLS clientAuth */
+    X509_PROFILE_OEM_OPERATOR,
+    X509_PROFILE_CM_OPERATOR,
+    X509_PROFILE_AUDITOR,
+    X509_PROFILE_JOB_AUTHORITY, /* one role each, nothing else */
+    X509_PROFILE_COMMAND_AUTHORITY,
+    X509_PROFILE_AUDIT,
+    X509_PROFILE_OCSP,
+    X509_PROFILE_DEVICE, /* issued by device_certificate.h only; named here for role checks */
+    X509_PROFILE_COUNT
 };
 
-struct certificate_request {
-    enum certificate_profile profile;
+struct x509_request {
+    enum x509_profile profile;
     const char *common_name;  /* 1 to 64 bytes */
     const char *organization; /* 1 to 64 bytes */
     uint8_t public_key[64];
-    uint8_t serial[16]; /* certificate_serial() of device_certificate.h */
+    uint8_t serial[16]; /* x509_serial() of device_certificate.h */
     uint64_t not_before_s;
-    uint64_t not_after_s; /* or CERTIFICATE_NO_EXPIRY */
-    /* CERTIFICATE_SERVER only: "IP:127.0.0.1" or "DNS:name", NULL-terminated list. */
+    uint64_t not_after_s; /* or X509_NO_EXPIRY */
+    /* X509_PROFILE_SERVER only: "IP:127.0.0.1" or "DNS:name", NULL-terminated list. */
     const char *const *alternative_names;
 };
 
@@ -44,7 +44,7 @@ struct certificate_request {
  * Appends the DER certificate to `out`. `issuer_certificate` is the DER of the issuing CA, empty
  * for the root. `signer` is the issuer's key. ERROR_BAD_REQUEST for a name out of bounds.
  */
-int certificate_issue(const struct certificate_request *request, struct bytes issuer_certificate,
-                      struct signer signer, struct buffer *out, struct error *error);
+int x509_issue(const struct x509_request *request, struct bytes issuer_certificate,
+               struct signer signer, struct buffer *out, struct error *error);
 
 #endif
