@@ -24,7 +24,7 @@ static const struct error_row rows[ERROR_CODE_COUNT] = {
     [ERROR_TOO_LARGE] = {"too_large", 413, 8},
     [ERROR_OFFLINE] = {"offline", 502, 10},
     [ERROR_TIMEOUT] = {"timeout", 504, 11},
-    [ERROR_STORAGE_FULL] = {"storage_full", 507, 12},
+    [ERROR_STORAGE_FULL] = {"storage_full", 503, 12},
     [ERROR_STORAGE] = {"storage", 500, 13},
     [ERROR_HSM_UNAVAILABLE] = {"hsm_unavailable", 503, 14},
     [ERROR_BUSY] = {"busy", 503, 15},
@@ -55,6 +55,14 @@ static const struct error_row rows[ERROR_CODE_COUNT] = {
     [ERROR_DEVICE_REFUSED] = {"device_refused", 502, 52},
     [ERROR_DEVICE_UNTRUSTED] = {"device_untrusted", 403, 53},
     [ERROR_UNTRUSTED_SOFTWARE] = {"untrusted_software", 403, 54},
+    [ERROR_WRONG_TOKEN] = {"wrong_token", 403, 38},
+    [ERROR_ALREADY_IDENTIFIED] = {"already_identified", 409, 39},
+    [ERROR_UNIT_OPEN] = {"unit_open", 409, 60},
+    [ERROR_WRONG_STATE] = {"wrong_state", 409, 61},
+    [ERROR_CSR_SUBJECT] = {"csr_subject", 400, 43},
+    [ERROR_CSR_NONCE] = {"csr_nonce", 409, 44},
+    [ERROR_CERTIFICATE_MISMATCH] = {"certificate_mismatch", 409, 45},
+    [ERROR_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, 9},
 };
 
 static const struct error_row *row_of(enum error_code code) {

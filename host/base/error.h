@@ -63,6 +63,15 @@ enum error_code {
     ERROR_DEVICE_REFUSED,     /* the chip answered with an error */
     ERROR_DEVICE_UNTRUSTED,   /* the chip's proof does not hold */
     ERROR_UNTRUSTED_SOFTWARE, /* a signed image or its manifest does not match */
+    /* units on the server */
+    ERROR_WRONG_TOKEN,          /* not the token of the job's newest package */
+    ERROR_ALREADY_IDENTIFIED,   /* the UID has its identity: final here */
+    ERROR_UNIT_OPEN,            /* an earlier attempt was not ended */
+    ERROR_WRONG_STATE,          /* the state table has no such step */
+    ERROR_CSR_SUBJECT,          /* the request names another UID than the reservation */
+    ERROR_CSR_NONCE,            /* the request carries another nonce than the reservation */
+    ERROR_CERTIFICATE_MISMATCH, /* read back is not what was issued */
+    ERROR_METHOD_NOT_ALLOWED,
     ERROR_CODE_COUNT
 };
 
