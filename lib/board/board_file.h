@@ -31,12 +31,13 @@
 #define BOARD_KEYS_OFFSET 0x102000u
 #define BOARD_KEYS_SIZE   0x1800u
 
-/* One bit per flash unit, 1 = not programmed since its page was erased. */
+/* Flash and key pages follow the same rules. One bit per 8-byte unit of everything below this
+ * offset, 1 = not programmed since its page was erased. */
 #define BOARD_UNITS_OFFSET 0x104000u
-#define BOARD_UNITS_SIZE   0x4000u
+#define BOARD_UNITS_SIZE   (BOARD_UNITS_OFFSET / BOARD_FLASH_UNIT / 8u)
 
 /* Everything below this is 0xFF in a new board. */
-#define BOARD_ERASED_SIZE 0x108000u
+#define BOARD_ERASED_SIZE 0x109000u
 
 #define BOARD_REGISTERS_OFFSET 0x110000u
 #define BOARD_REGISTERS_SIZE   0x1000u
@@ -65,6 +66,8 @@ enum board_register {
     BOARD_REGISTER_STAGE = 0x5C,       /* 1 boot_rom, 2 DevAuth */
     BOARD_REGISTER_STARTS = 0x60,      /* resets since power-on */
     BOARD_REGISTER_OVERRUNS = 0x64,    /* link bytes lost since power-on */
+    BOARD_REGISTER_CRASHES = 0x68,     /* CPU faults since power-on */
+    BOARD_REGISTER_CRASH_PC = 0x6C,    /* where the last one was */
 };
 
 #define BOARD_MAGIC 0x3142564Eu /* "NVB1" */

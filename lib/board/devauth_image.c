@@ -131,7 +131,7 @@ void devauth_parameters_write(struct writer *writer, const struct devauth_parame
 
 enum status devauth_mailbox_parse(const uint8_t mailbox[DEVAUTH_MAILBOX_SIZE],
                                   struct devauth_mailbox *out) {
-    static const uint8_t empty[DEVAUTH_MAILBOX_SIZE];
+    static const uint8_t empty[sizeof(mailbox_magic)];
     struct reader reader;
     bool is_mailbox;
     uint16_t version;

@@ -64,7 +64,7 @@ struct devauth_mailbox {
     uint8_t key_hash[32]; /* SHA-256 of the ephemeral slot-0 public key, X || Y */
 };
 
-/* EMPTY for 44 zero bytes; INVALID for anything but a mailbox. */
+/* DevAuth writes the magic last: EMPTY while it is zero. INVALID for anything but a mailbox. */
 MUST_USE enum status devauth_mailbox_parse(const uint8_t mailbox[DEVAUTH_MAILBOX_SIZE],
                                            struct devauth_mailbox *out);
 

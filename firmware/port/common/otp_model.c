@@ -1,0 +1,69 @@
+/*
+ * OTP: 256 entries of two 32-bit words. A power cut can leave one word without the other, or some
+ * bits of a word. A lock is one more operation and cannot be undone.
+ */
+#include "common/board_model_private.h"
+
+#include <string.h>
+
+#define WORD_SIZE      4u
+#define OTP_PROGRAM_US 60u
+
+static bool entry_is_locked(unsigned entry) {
+    return board_file_byte(BOARD_OTP_LOCK_OFFSET + entry) != BOARD_OTP_UNLOCKED;
+}
+
+static void program_word(uint32_t offset, const uint8_t data[WORD_SIZE]) {
+    bool torn;
+
+    board_file_open();
+    torn = board_fault_in_operation();
+    for (uint32_t i = 0; i < WORD_SIZE; i++)
+        board_file_put(offset + i, torn ? (uint8_t)(data[i] | board_fault_noise()) : data[i]);
+    if (torn)
+        board_fault_die();
+    board_file_close();
+    board_stall(OTP_PROGRAM_US);
+}
+
+enum status otp_model_read(unsigned entry, uint8_t out[HAL_OTP_ENTRY_SIZE]) {
+    if (entry >= HAL_OTP_ENTRIES)
+        return STATUS_INVALID;
+    board_file_read(BOARD_OTP_OFFSET + entry * HAL_OTP_ENTRY_SIZE, out, HAL_OTP_ENTRY_SIZE);
+    return STATUS_OK;
+}
+
+enum status otp_model_program(unsigned entry, const uint8_t data[HAL_OTP_ENTRY_SIZE]) {
+    static const uint8_t blank[HAL_OTP_ENTRY_SIZE] = {0xFF, 0xFF, 0xFF, 0xFF,
+                                                      0xFF, 0xFF, 0xFF, 0xFF};
+    uint32_t offset = BOARD_OTP_OFFSET + entry * HAL_OTP_ENTRY_SIZE;
+    uint8_t now[HAL_OTP_ENTRY_SIZE];
+
+    if (otp_model_read(entry, now) != STATUS_OK)
+        return STATUS_INVALID;
+    if (memcmp(now, data, sizeof(now)) == 0)
+        return STATUS_OK;
+    if (entry_is_locked(entry) || memcmp(now, blank, sizeof(now)) != 0)
+        return STATUS_OTP;
+    program_word(offset, data);
+    program_word(offset + WORD_SIZE, data + WORD_SIZE);
+    board_file_read(offset, now, sizeof(now));
+    return memcmp(now, data, sizeof(now)) == 0 ? STATUS_OK : STATUS_OTP;
+}
+
+enum status otp_model_lock(unsigned entry) {
+    bool torn;
+
+    if (entry >= HAL_OTP_ENTRIES)
+        return STATUS_INVALID;
+    if (entry_is_locked(entry))
+        return STATUS_OK;
+    board_file_open();
+    torn = board_fault_in_operation();
+    if (torn)
+        board_fault_die(); /* one bit: it either took or, as here, did not */
+    board_file_put(BOARD_OTP_LOCK_OFFSET + entry, 0);
+    board_file_close();
+    board_stall(OTP_PROGRAM_US);
+    return entry_is_locked(entry) ? STATUS_OK : STATUS_OTP;
+}
