@@ -1,0 +1,96 @@
+#include "cli/progress.h"
+
+#include "cli/output.h"
+
+#include <string.h>
+
+#define BAR_WIDTH 20
+
+void progress_init(struct progress *progress, FILE *out, enum progress_style style) {
+    memset(progress, 0, sizeof(*progress));
+    progress->out = out;
+    progress->style = style;
+}
+
+/* The row of a site, added on its first event; NULL when there are too many. */
+static struct progress_site *site_named(struct progress *progress, const char *name) {
+    for (size_t i = 0; i < progress->site_count; i++) {
+        if (strcmp(progress->sites[i].name, name) == 0)
+            return &progress->sites[i];
+    }
+    if (progress->site_count == PROGRESS_SITES_MAX)
+        return NULL;
+    struct progress_site *site = &progress->sites[progress->site_count++];
+    (void)snprintf(site->name, sizeof(site->name), "%s", name);
+    return site;
+}
+
+static double number(const json_t *event, const char *member) {
+    return json_number_value(json_object_get(event, member));
+}
+
+static void update(struct progress_site *site, const json_t *event) {
+    output_text(event, "state", OUTPUT_TEXT, site->state, sizeof(site->state));
+    output_text(event, "message", OUTPUT_TEXT, site->message, sizeof(site->message));
+    /* Not known before the chip was read; a later event need not repeat it. */
+    if (site->uid[0] == '\0' || json_object_get(event, "uid") != NULL)
+        output_text(event, "uid", OUTPUT_TEXT, site->uid, sizeof(site->uid));
+    site->percent = number(event, "percent");
+    site->seconds = number(event, "seconds");
+}
+
+static const char *message_of(const struct progress_site *site) {
+    return strcmp(site->message, "-") == 0 ? "" : site->message;
+}
+
+static void draw_bar(FILE *out, double percent) {
+    for (int i = 0; i < BAR_WIDTH; i++)
+        (void)fputc(percent * BAR_WIDTH >= 100.0 * (i + 1) ? '#' : '.', out);
+}
+
+static void redraw(struct progress *progress) {
+    if (progress->drawn > 0)
+        (void)fprintf(progress->out, "\033[%zuA", progress->drawn);
+    for (size_t i = 0; i < progress->site_count; i++) {
+        const struct progress_site *site = &progress->sites[i];
+        (void)fprintf(progress->out, "\r\033[K%-8s ", site->name);
+        draw_bar(progress->out, site->percent);
+        (void)fprintf(progress->out, " %-12s %-32s %6.1f s %s\n", site->state, site->uid,
+                      site->seconds, message_of(site));
+    }
+    progress->drawn = progress->site_count;
+    (void)fflush(progress->out);
+}
+
+static void print_line(FILE *out, const struct progress_site *site) {
+    const char *message = message_of(site);
+
+    (void)fprintf(out, "%-8s %-12s %-32s %6.1f s%s%s\n", site->name, site->state, site->uid,
+                  site->seconds, message[0] == '\0' ? "" : "  ", message);
+    (void)fflush(out);
+}
+
+void progress_event(struct progress *progress, const json_t *event) {
+    char name[PROGRESS_TEXT_SIZE];
+
+    if (progress->style == PROGRESS_JSON) {
+        output_json_line(progress->out, event);
+        return;
+    }
+    if (!json_is_string(json_object_get(event, "site")))
+        return;
+    output_text(event, "site", OUTPUT_TEXT, name, sizeof(name));
+    struct progress_site *site = site_named(progress, name);
+    if (site == NULL)
+        return;
+    update(site, event);
+    if (progress->style == PROGRESS_TERMINAL)
+        redraw(progress);
+    else
+        print_line(progress->out, site);
+}
+
+void progress_finish(struct progress *progress) {
+    if (progress->style == PROGRESS_TERMINAL && progress->site_count > 0)
+        redraw(progress);
+}

@@ -1,0 +1,44 @@
+/*
+ * What the operator sees while units are made: one line per site.
+ *
+ * On a terminal the lines are redrawn in place; into a pipe or file every change is a line of its
+ * own, so that a log can be read and searched; with --json every event is printed as it came, one
+ * per line. Calling sequence: progress_init, progress_event for every event, progress_finish.
+ */
+#ifndef NUSEC_CLI_PROGRESS_H
+#define NUSEC_CLI_PROGRESS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum progress_style { PROGRESS_TERMINAL, PROGRESS_LINES, PROGRESS_JSON };
+
+#define PROGRESS_SITES_MAX 64
+#define PROGRESS_TEXT_SIZE 64
+
+struct progress_site {
+    char name[PROGRESS_TEXT_SIZE];
+    char uid[PROGRESS_TEXT_SIZE];
+    char state[PROGRESS_TEXT_SIZE];
+    char message[4 * PROGRESS_TEXT_SIZE];
+    double percent;
+    double seconds;
+};
+
+struct progress {
+    FILE *out;
+    enum progress_style style;
+    struct progress_site sites[PROGRESS_SITES_MAX];
+    size_t site_count;
+    size_t drawn; /* lines on the terminal above the cursor */
+};
+
+void progress_init(struct progress *progress, FILE *out, enum progress_style style);
+/* `event` is {site, uid?, state, percent?, seconds?, message?}; others are ignored. */
+void progress_event(struct progress *progress, const json_t *event);
+/* Leaves the last state of every site on the screen. */
+void progress_finish(struct progress *progress);
+
+#endif

@@ -1,0 +1,17 @@
+/* The list of chips a job may produce, from --uid options and a file. */
+#ifndef NUSEC_CLI_UID_LIST_H
+#define NUSEC_CLI_UID_LIST_H
+
+#include "base/options.h"
+
+#include <jansson.h>
+
+/*
+ * A JSON array of UIDs in upper-case hexadecimal, a new reference; NULL on failure. `path` may be
+ * NULL; its lines are UIDs of 32 hexadecimal digits, blank lines and lines with '#' are skipped,
+ * and what follows a comma is ignored, so that a vendor's CSV can be used as it is. A UID given
+ * twice is refused: the count of a job and its list would no longer agree.
+ */
+json_t *uid_list_read(const struct option_list *uids, const char *path, struct error *error);
+
+#endif

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Manual pages are well formed, and docs/man/nusec.1 documents every command, option and exit code
+# that the program itself prints: check-man.sh BUILD
+set -euo pipefail
+cd "$(dirname "$0")/.."
+nusec=${1:?usage: check-man.sh BUILD}/bin/nusec
+page=docs/man/nusec.1
+
+mapfile -t pages < <(git ls-files 'docs/man/*.[1-8]')
+if [ "${#pages[@]}" -eq 0 ]; then
+    echo "check-man: no pages" >&2
+    exit 1
+fi
+mandoc -T lint -W warning "${pages[@]}"
+
+text=$(mandoc -T utf8 -O width=200 "$page" | col -b | sed 's/[‐−–]/-/g')
+missing=0
+documented=0
+need() { # what word
+    documented=$((documented + 1))
+    if ! grep -qF -- "$2" <<<"$text"; then
+        echo "check-man: $page lacks $1 $2" >&2
+        missing=1
+    fi
+}
+
+# The program prints its tables in one word per line for this purpose.
+while read -r kind word; do
+    case $kind in
+    command) need command "${word}" ;;
+    option) need option "$word" ;;
+    exit) need "exit code" "$word" ;;
+    esac
+done < <("$nusec" --help-words)
+if [ "$documented" -lt 20 ] || [ "$missing" -ne 0 ]; then
+    echo "check-man: $documented words looked up" >&2
+    exit 1
+fi
+echo "check-man: ${#pages[@]} pages, $documented commands, options and exit codes"
