@@ -19,13 +19,13 @@
 
 #include "base/bytes.h"
 
-#define CRYPTO_DIGEST_SIZE 32
-#define CRYPTO_PUBLIC_KEY_SIZE 64
+#define CRYPTO_DIGEST_SIZE      32
+#define CRYPTO_PUBLIC_KEY_SIZE  64
 #define CRYPTO_PRIVATE_KEY_SIZE 32
-#define CRYPTO_SIGNATURE_SIZE 64
-#define CRYPTO_GCM_KEY_SIZE 32
-#define CRYPTO_GCM_IV_SIZE 12
-#define CRYPTO_GCM_TAG_SIZE 16
+#define CRYPTO_SIGNATURE_SIZE   64
+#define CRYPTO_GCM_KEY_SIZE     32
+#define CRYPTO_GCM_IV_SIZE      12
+#define CRYPTO_GCM_TAG_SIZE     16
 
 /* Fills `out` with `size` bytes of full-entropy TRNG output. NO_ENTROPY if the source failed. */
 typedef enum status crypto_entropy_function(void *context, uint8_t *out, size_t size);
