@@ -1,0 +1,556 @@
+#include "programmer/job_journal.h"
+
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "programmer/unit_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_LIMIT (512U * 1024U * 1024U)
+
+struct line_place {
+    uint64_t offset;
+    uint32_t size; /* without the line break */
+    uint8_t hash[LEDGER_HASH_SIZE];
+};
+
+struct job_journal {
+    pthread_mutex_t mutex;
+    char *path;
+    int fd;
+    bool broken; /* an append failed and could not be undone */
+    uint64_t file_size;
+    struct ledger_head head;
+    struct line_place *lines; /* lines[i] is entry i + 1 */
+    size_t line_capacity;
+    struct unit_table units;
+    uint32_t count;
+};
+
+/* What an entry type does to its unit. */
+enum entry_type {
+    ENTRY_IMPORTED,
+    ENTRY_RESERVING,
+    ENTRY_RESERVED,
+    ENTRY_REFUSED,
+    ENTRY_ISSUED,
+    ENTRY_IDENTIFIED,
+    ENTRY_FAILED,
+    ENTRY_REPORTED,
+    ENTRY_TYPES
+};
+
+#define FROM(state) (1U << (state))
+static const struct {
+    const char *name;
+    unsigned from; /* states the unit may be in */
+    enum job_unit_state to;
+} transitions[ENTRY_TYPES] = {
+    [ENTRY_IMPORTED] = {"imported", 0, JOB_UNIT_NONE},
+    [ENTRY_RESERVING] = {"reserving",
+                         FROM(JOB_UNIT_NONE) | FROM(JOB_UNIT_FAILED) | FROM(JOB_UNIT_REFUSED),
+                         JOB_UNIT_RESERVING},
+    [ENTRY_RESERVED] = {"reserved", FROM(JOB_UNIT_RESERVING), JOB_UNIT_RESERVED},
+    [ENTRY_REFUSED] = {"refused", FROM(JOB_UNIT_RESERVING), JOB_UNIT_REFUSED},
+    [ENTRY_ISSUED] = {"issued", FROM(JOB_UNIT_RESERVED), JOB_UNIT_ISSUED},
+    [ENTRY_IDENTIFIED] = {"identified", FROM(JOB_UNIT_ISSUED), JOB_UNIT_IDENTIFIED},
+    [ENTRY_FAILED] = {"failed", FROM(JOB_UNIT_RESERVED) | FROM(JOB_UNIT_ISSUED), JOB_UNIT_FAILED},
+    /* keeps the state, notes that the server knows it */
+    [ENTRY_REPORTED] = {"reported", FROM(JOB_UNIT_IDENTIFIED) | FROM(JOB_UNIT_FAILED),
+                        JOB_UNIT_NONE},
+};
+
+const char *job_unit_state_name(enum job_unit_state state) {
+    static const char *const names[] = {
+        [JOB_UNIT_NONE] = "none",
+        [JOB_UNIT_RESERVING] = "reserving",
+        [JOB_UNIT_RESERVED] = "reserved",
+        [JOB_UNIT_ISSUED] = "issued",
+        [JOB_UNIT_IDENTIFIED] = "identified",
+        [JOB_UNIT_FAILED] = "failed",
+        [JOB_UNIT_REFUSED] = "refused",
+    };
+    return names[state];
+}
+
+static int entry_type_of(const char *name) {
+    for (int type = 0; type < ENTRY_TYPES; type++)
+        if (strcmp(transitions[type].name, name) == 0)
+            return type;
+    return -1;
+}
+
+/* Body members an entry type needs are taken into the unit; -1 if one is missing. */
+static int body_take(enum entry_type type, const struct ledger_entry *entry,
+                     struct job_unit *unit) {
+    uint64_t number = 0;
+    struct bytes digest;
+    switch (type) {
+    case ENTRY_RESERVING:
+        if (ledger_body_number(entry, "attempt", &number) != 0 || number == 0 ||
+            number > UINT32_MAX)
+            return -1;
+        unit->attempt = (uint32_t)number;
+        unit->reported = false;
+        unit->unit_id[0] = '\0';
+        return 0;
+    case ENTRY_RESERVED:
+        return ledger_body_text(entry, "unit", unit->unit_id, sizeof unit->unit_id);
+    case ENTRY_REFUSED: return ledger_body_text(entry, "reason", unit->reason, sizeof unit->reason);
+    case ENTRY_ISSUED:
+        if (ledger_body_bytes(entry, "certificate", &digest) != 0 || digest.size != 32)
+            return -1;
+        memcpy(unit->certificate_sha256, digest.data, 32);
+        return 0;
+    case ENTRY_FAILED:
+        if (ledger_body_text(entry, "step", unit->step, sizeof unit->step) != 0 ||
+            ledger_body_text(entry, "reason", unit->reason, sizeof unit->reason) != 0)
+            return -1;
+        /* fall through */
+    case ENTRY_IDENTIFIED:
+        if (ledger_body_number(entry, "seconds", &number) != 0 || number > UINT32_MAX)
+            return -1;
+        unit->seconds = (uint32_t)number;
+        return 0;
+    case ENTRY_REPORTED: unit->reported = true; return 0;
+    default: return -1;
+    }
+}
+
+/* NULL if it applies, else why it does not. */
+static const char *entry_apply(struct job_journal *journal, const struct ledger_entry *entry) {
+    int type = entry_type_of(entry->type);
+    struct bytes uid;
+    uint64_t count = 0;
+    if (type < 0)
+        return "an unknown entry type";
+    if (type == ENTRY_IMPORTED) {
+        if (ledger_body_number(entry, "count", &count) != 0 || count > UINT32_MAX)
+            return "an import without its count";
+        journal->count = (uint32_t)count;
+        return NULL;
+    }
+    if (ledger_body_bytes(entry, "uid", &uid) != 0 || uid.size != JOB_UID_SIZE)
+        return "an entry without its UID";
+    struct job_unit *unit = unit_table_add(&journal->units, uid.data);
+    if (unit == NULL)
+        return "out of memory";
+    if ((FROM(unit->state) & transitions[type].from) == 0)
+        return "an entry its unit is not in a state for";
+    if (body_take((enum entry_type)type, entry, unit) != 0)
+        return "an entry with a member missing";
+    if (type != ENTRY_REPORTED)
+        unit->state = transitions[type].to;
+    unit->updated_s = entry->time;
+    return NULL;
+}
+
+static int line_note(struct job_journal *journal, uint64_t offset, size_t size,
+                     const uint8_t hash[LEDGER_HASH_SIZE], struct error *error) {
+    size_t index = (size_t)journal->head.sequence - 1;
+    if (index >= journal->line_capacity) {
+        size_t capacity = journal->line_capacity != 0 ? journal->line_capacity * 2 : 256;
+        struct line_place *lines = realloc(journal->lines, capacity * sizeof *lines);
+        if (lines == NULL)
+            return error_set(error, ERROR_INTERNAL, "out of memory");
+        journal->lines = lines;
+        journal->line_capacity = capacity;
+    }
+    journal->lines[index] = (struct line_place){.offset = offset, .size = (uint32_t)size};
+    memcpy(journal->lines[index].hash, hash, LEDGER_HASH_SIZE);
+    return 0;
+}
+
+static int damage(const struct job_journal *journal, uint64_t line, const char *why,
+                  struct error *error) {
+    (void)error_set(error, ERROR_LEDGER_DIVERGED, "the ledger %s was changed: line %llu has %s",
+                    journal->path, (unsigned long long)line, why);
+    return error_hint(error, "the job is stopped; ask the OEM to export it again");
+}
+
+static int line_replay(struct job_journal *journal, char *text, uint64_t offset,
+                       struct error *error) {
+    uint8_t encoded[LEDGER_ENTRY_MAX];
+    size_t size = 0;
+    uint64_t line = journal->head.sequence + 1;
+    struct ledger_entry entry;
+    if (base64_decode(text, encoded, sizeof encoded, &size) != 0)
+        return damage(journal, line, "no base64", error);
+    if (ledger_extend(&journal->head, bytes_of(encoded, size), &entry, error) != 0)
+        return damage(journal, line, "an entry that does not continue the chain", error);
+    const char *why = entry_apply(journal, &entry);
+    if (why != NULL)
+        return damage(journal, line, why, error);
+    return line_note(journal, offset, strlen(text), entry.hash, error);
+}
+
+/* Cuts the file back to `size`, durably. */
+static int file_cut(struct job_journal *journal, uint64_t size) {
+    if (ftruncate(journal->fd, (off_t)size) != 0 || fsync(journal->fd) != 0)
+        return -1;
+    journal->file_size = size;
+    return 0;
+}
+
+static int text_replay(struct job_journal *journal, struct buffer *text, struct error *error) {
+    size_t start = 0;
+    while (start < text->size) {
+        char *line = (char *)text->data + start;
+        char *end = memchr(line, '\n', text->size - start);
+        if (end == NULL)
+            break;
+        *end = '\0';
+        if (strlen(line) != (size_t)(end - line))
+            return damage(journal, journal->head.sequence + 1, "no base64", error);
+        if (line_replay(journal, line, start, error) != 0)
+            return -1;
+        start += (size_t)(end - line) + 1;
+    }
+    journal->file_size = text->size;
+    if (start == text->size)
+        return 0;
+    log_warn("ledger.torn", "path", journal->path, "bytes", LOG_NUMBER(text->size - start));
+    if (file_cut(journal, start) != 0)
+        return error_set_errno(error, errno, journal->path);
+    return 0;
+}
+
+static int journal_create(const char *path, struct error *error) {
+    if (file_exists(path))
+        return 0;
+    return file_create_durable(path, bytes_of("", 0), 0600, error);
+}
+
+static int journal_load(struct job_journal *journal, struct error *error) {
+    struct buffer text = {0};
+    if (journal_create(journal->path, error) != 0)
+        return -1;
+    journal->fd = open(journal->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    if (journal->fd < 0)
+        return error_set_errno(error, errno, journal->path);
+    int failed = file_read(journal->path, FILE_LIMIT, &text, error);
+    if (failed == 0)
+        failed = text_replay(journal, &text, error);
+    buffer_free(&text);
+    return failed;
+}
+
+int job_journal_open(const char *path, struct job_journal **journal, struct error *error) {
+    struct job_journal *opened = calloc(1, sizeof *opened);
+    *journal = NULL;
+    if (opened == NULL)
+        return error_set(error, ERROR_INTERNAL, "out of memory");
+    opened->fd = -1;
+    (void)pthread_mutex_init(&opened->mutex, NULL);
+    opened->path = strdup(path);
+    if (opened->path == NULL) {
+        job_journal_close(opened);
+        return error_set(error, ERROR_INTERNAL, "out of memory");
+    }
+    if (journal_load(opened, error) != 0) {
+        job_journal_close(opened);
+        return -1;
+    }
+    *journal = opened;
+    return 0;
+}
+
+void job_journal_close(struct job_journal *journal) {
+    if (journal == NULL)
+        return;
+    if (journal->fd >= 0)
+        (void)close(journal->fd);
+    unit_table_free(&journal->units);
+    free(journal->lines);
+    free(journal->path);
+    (void)pthread_mutex_destroy(&journal->mutex);
+    free(journal);
+}
+
+/* A line is acknowledged only when it is durable; a failed one is taken back. */
+static int line_write(struct job_journal *journal, const char *text, struct error *error) {
+    struct buffer line = {0};
+    buffer_print(&line, "%s\n", text);
+    if (buffer_check(&line, error) != 0)
+        return -1;
+    int saved = 0;
+    ssize_t written = write(journal->fd, line.data, line.size);
+    if (written < 0)
+        saved = errno;
+    else if ((size_t)written != line.size)
+        saved = ENOSPC;
+    else if (fsync(journal->fd) != 0)
+        saved = errno;
+    size_t size = line.size;
+    buffer_free(&line);
+    if (saved == 0) {
+        journal->file_size += size;
+        return 0;
+    }
+    journal->broken = file_cut(journal, journal->file_size) != 0;
+    return error_set_errno(error, saved, journal->path);
+}
+
+static int entry_append(struct job_journal *journal, enum entry_type type,
+                        const struct ledger_member *members, size_t member_count,
+                        struct error *error) {
+    if (journal->broken)
+        return error_set(error, ERROR_STORAGE, "the ledger %s can no longer be written",
+                         journal->path);
+    struct ledger_head head = journal->head;
+    struct buffer encoded = {0};
+    struct ledger_entry entry;
+    char *text = NULL;
+    uint64_t offset = journal->file_size;
+    int failed = ledger_append(&head, clock_now_s(&clock_system), transitions[type].name, members,
+                               member_count, &encoded, error);
+    if (failed == 0)
+        failed = ledger_parse(buffer_bytes(&encoded), &entry, error);
+    if (failed == 0 && (text = base64_encode(buffer_bytes(&encoded))) == NULL)
+        failed = error_set(error, ERROR_INTERNAL, "out of memory");
+    if (failed == 0)
+        failed = line_write(journal, text, error);
+    if (failed == 0) {
+        journal->head = head;
+        failed = line_note(journal, offset, strlen(text), entry.hash, error);
+        const char *why = entry_apply(journal, &entry);
+        if (failed == 0 && why != NULL)
+            failed = error_set(error, ERROR_INTERNAL, "the ledger refused its own entry: %s", why);
+        journal->broken = failed != 0;
+    }
+    free(text);
+    buffer_free(&encoded);
+    return failed;
+}
+
+static struct ledger_member member_bytes(const char *key, const void *data, size_t size) {
+    return (struct ledger_member){.key = key, .kind = LEDGER_BYTES, .bytes = bytes_of(data, size)};
+}
+
+static struct ledger_member member_number(const char *key, uint64_t number) {
+    return (struct ledger_member){.key = key, .kind = LEDGER_NUMBER, .number = number};
+}
+
+static struct ledger_member member_text(const char *key, const char *text) {
+    return (struct ledger_member){.key = key, .kind = LEDGER_TEXT, .text = text};
+}
+
+int job_journal_imported(struct job_journal *journal, const char *job_id, uint64_t sequence,
+                         uint32_t count, uint64_t expiry_s, struct error *error) {
+    const struct ledger_member members[] = {
+        member_text("job", job_id),
+        member_number("sequence", sequence),
+        member_number("count", count),
+        member_number("expiry", expiry_s),
+    };
+    (void)pthread_mutex_lock(&journal->mutex);
+    int failed = entry_append(journal, ENTRY_IMPORTED, members, 4, error);
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return failed;
+}
+
+static bool unit_is_open(const struct job_unit *unit) {
+    return unit->state == JOB_UNIT_RESERVING || unit->state == JOB_UNIT_RESERVED ||
+           unit->state == JOB_UNIT_ISSUED;
+}
+
+static bool unit_is_final(const struct job_unit *unit) {
+    return unit->state == JOB_UNIT_IDENTIFIED || unit->state == JOB_UNIT_FAILED;
+}
+
+static void numbers_take(const struct job_journal *journal, struct job_numbers *numbers) {
+    *numbers = (struct job_numbers){.count = journal->count};
+    uint32_t taken = 0;
+    for (size_t i = 0; i < journal->units.count; i++) {
+        const struct job_unit *unit = &journal->units.units[i];
+        bool unreported = unit_is_final(unit) && !unit->reported;
+        numbers->open += unit_is_open(unit) ? 1 : 0;
+        numbers->identified += unit->state == JOB_UNIT_IDENTIFIED ? 1 : 0;
+        numbers->failed += unit->state == JOB_UNIT_FAILED ? 1 : 0;
+        numbers->unreported += unreported ? 1 : 0;
+        if (unit_is_open(unit) || unit->state == JOB_UNIT_IDENTIFIED || unreported)
+            taken++;
+    }
+    numbers->remaining = taken < journal->count ? journal->count - taken : 0;
+}
+
+void job_journal_numbers(struct job_journal *journal, struct job_numbers *numbers) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    numbers_take(journal, numbers);
+    (void)pthread_mutex_unlock(&journal->mutex);
+}
+
+/* A failed attempt may have left a certificate behind, so the next one gets a new number; after a
+ * refusal the server knows nothing of it. */
+static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                          struct error *error) {
+    const struct job_unit *known = unit_table_find(&journal->units, uid);
+    uint32_t attempt = 1;
+    if (known != NULL) {
+        if (unit_is_open(known))
+            return 0;
+        if (known->state == JOB_UNIT_IDENTIFIED)
+            return error_set(error, ERROR_ALREADY_IDENTIFIED, "this chip has its identity already");
+        attempt = known->attempt + (known->state == JOB_UNIT_FAILED ? 1 : 0);
+    }
+    struct job_numbers numbers;
+    numbers_take(journal, &numbers);
+    bool counted = known != NULL && known->state == JOB_UNIT_FAILED && !known->reported;
+    if (numbers.remaining == 0 && !counted) {
+        (void)error_set(error, ERROR_JOB_FULL, "all %u units of the job are made or in work",
+                        numbers.count);
+        return error_hint(error, "ask the OEM for a job with more units");
+    }
+    const struct ledger_member members[] = {
+        member_bytes("uid", uid, JOB_UID_SIZE),
+        member_number("attempt", attempt),
+    };
+    return entry_append(journal, ENTRY_RESERVING, members, 2, error);
+}
+
+int job_journal_reserve(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                        struct job_unit *unit, struct error *error) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    int failed = reserve_locked(journal, uid, error);
+    const struct job_unit *known = unit_table_find(&journal->units, uid);
+    if (known != NULL)
+        *unit = *known;
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return failed;
+}
+
+/* Appends an entry of `unit` if its state allows; members[0] is filled here. */
+static int unit_append(struct job_journal *journal, struct job_unit *unit, enum entry_type type,
+                       struct ledger_member *members, size_t member_count, struct error *error) {
+    members[0] = member_bytes("uid", unit->uid, JOB_UID_SIZE);
+    (void)pthread_mutex_lock(&journal->mutex);
+    const struct job_unit *known = unit_table_find(&journal->units, unit->uid);
+    int failed = -1;
+    if (known == NULL || (FROM(known->state) & transitions[type].from) == 0)
+        (void)error_set(error, ERROR_INTERNAL, "the unit is %s, which \"%s\" cannot follow",
+                        known != NULL ? job_unit_state_name(known->state) : "unknown",
+                        transitions[type].name);
+    else
+        failed = entry_append(journal, type, members, member_count, error);
+    known = unit_table_find(&journal->units, unit->uid);
+    if (known != NULL)
+        *unit = *known;
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return failed;
+}
+
+int job_journal_reserved(struct job_journal *journal, struct job_unit *unit, const char *unit_id,
+                         struct error *error) {
+    struct ledger_member members[2] = {{0}, member_text("unit", unit_id)};
+    return unit_append(journal, unit, ENTRY_RESERVED, members, 2, error);
+}
+
+/* `reason` as the ledger takes it: bounded, printable. */
+static void reason_clean(const char *reason, char out[JOB_REASON_MAX + 1]) {
+    size_t size = 0;
+    for (; reason[size] != '\0' && size < JOB_REASON_MAX; size++)
+        out[size] = reason[size] >= ' ' && reason[size] <= '~' ? reason[size] : '?';
+    out[size] = '\0';
+}
+
+int job_journal_refused(struct job_journal *journal, struct job_unit *unit, const char *reason,
+                        struct error *error) {
+    char clean[JOB_REASON_MAX + 1];
+    reason_clean(reason, clean);
+    struct ledger_member members[2] = {{0}, member_text("reason", clean)};
+    return unit_append(journal, unit, ENTRY_REFUSED, members, 2, error);
+}
+
+int job_journal_issued(struct job_journal *journal, struct job_unit *unit,
+                       const uint8_t certificate_sha256[32], struct error *error) {
+    struct ledger_member members[2] = {{0}, member_bytes("certificate", certificate_sha256, 32)};
+    return unit_append(journal, unit, ENTRY_ISSUED, members, 2, error);
+}
+
+int job_journal_identified(struct job_journal *journal, struct job_unit *unit, uint32_t seconds,
+                           struct error *error) {
+    struct ledger_member members[3] = {{0},
+                                       member_bytes("certificate", unit->certificate_sha256, 32),
+                                       member_number("seconds", seconds)};
+    return unit_append(journal, unit, ENTRY_IDENTIFIED, members, 3, error);
+}
+
+int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const char *step,
+                       const char *reason, uint32_t seconds, struct error *error) {
+    char clean[JOB_REASON_MAX + 1];
+    reason_clean(reason, clean);
+    struct ledger_member members[4] = {{0},
+                                       member_text("step", step),
+                                       member_text("reason", clean),
+                                       member_number("seconds", seconds)};
+    return unit_append(journal, unit, ENTRY_FAILED, members, 4, error);
+}
+
+int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error) {
+    struct ledger_member members[2] = {{0}, member_text("state", job_unit_state_name(unit->state))};
+    return unit_append(journal, unit, ENTRY_REPORTED, members, 2, error);
+}
+
+bool job_journal_find(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                      struct job_unit *unit) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    const struct job_unit *known = unit_table_find(&journal->units, uid);
+    if (known != NULL)
+        *unit = *known;
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return known != NULL;
+}
+
+bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit *unit) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    bool found = index < journal->units.count;
+    if (found)
+        *unit = journal->units.units[index];
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return found;
+}
+
+void job_journal_head(struct job_journal *journal, struct ledger_head *head) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    *head = journal->head;
+    (void)pthread_mutex_unlock(&journal->mutex);
+}
+
+bool job_journal_hash(struct job_journal *journal, uint64_t sequence,
+                      uint8_t hash[LEDGER_HASH_SIZE]) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    bool found = sequence <= journal->head.sequence;
+    memset(hash, 0, LEDGER_HASH_SIZE);
+    if (found && sequence > 0)
+        memcpy(hash, journal->lines[sequence - 1].hash, LEDGER_HASH_SIZE);
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return found;
+}
+
+int job_journal_line(struct job_journal *journal, uint64_t sequence, struct buffer *out,
+                     struct error *error) {
+    struct line_place place = {0};
+    (void)pthread_mutex_lock(&journal->mutex);
+    bool found = sequence > 0 && sequence <= journal->head.sequence;
+    if (found)
+        place = journal->lines[sequence - 1];
+    (void)pthread_mutex_unlock(&journal->mutex);
+    if (!found)
+        return error_set(error, ERROR_NOT_FOUND, "the ledger has no entry %llu",
+                         (unsigned long long)sequence);
+    uint8_t *line = buffer_reserve(out, place.size);
+    if (line == NULL)
+        return buffer_check(out, error);
+    if (pread(journal->fd, line, place.size, (off_t)place.offset) != (ssize_t)place.size)
+        return error_set(error, ERROR_STORAGE, "cannot read the ledger %s", journal->path);
+    return 0;
+}

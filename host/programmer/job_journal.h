@@ -1,0 +1,117 @@
+/*
+ * What this programmer did under one job: an append-only, hash-chained ledger on disk and, replayed
+ * from it, the state of every unit. The server keeps its own; entries are sent to it and the two
+ * chains must agree (docs/formats/programmer_state.md).
+ *
+ * Each line of the file is one ledger entry in base64. An entry is on disk (fsync) before the call
+ * that made it returns, and the calls come before what they announce: a unit is counted before the
+ * server is asked, a certificate is noted before the chip gets it.
+ *
+ * A last line without its line break was cut by a crash, was never acknowledged to anybody and is
+ * dropped. Any other irregularity is damage: the journal does not open and the error names the
+ * line.
+ *
+ * Unit states (the transition table is in job_journal.c):
+ *
+ *     -> RESERVING -> RESERVED -> ISSUED -> IDENTIFIED
+ *           |            \___________\____> FAILED (-> RESERVING, next attempt)
+ *           \-> REFUSED (-> RESERVING, same attempt)
+ *
+ * Remaining = count of the job less the units that are in work, identified, or failed without the
+ * server knowing it yet. The server's own number may be lower, and it decides.
+ *
+ * Thread-safe; the calls of one unit come from one thread at a time.
+ */
+#ifndef NUSEC_PROGRAMMER_JOB_JOURNAL_H
+#define NUSEC_PROGRAMMER_JOB_JOURNAL_H
+
+#include "base/buffer.h"
+#include "base/ledger.h"
+
+#define JOB_UID_SIZE    16
+#define JOB_UNIT_ID_MAX 32
+#define JOB_STEP_MAX    15
+#define JOB_REASON_MAX  159
+
+enum job_unit_state {
+    JOB_UNIT_NONE,
+    JOB_UNIT_RESERVING, /* counted here; the server's answer is not known */
+    JOB_UNIT_RESERVED,
+    JOB_UNIT_ISSUED, /* the certificate exists and may be in the chip */
+    JOB_UNIT_IDENTIFIED,
+    JOB_UNIT_FAILED,
+    JOB_UNIT_REFUSED, /* the server said no; nothing is counted */
+};
+const char *job_unit_state_name(enum job_unit_state state);
+
+struct job_unit {
+    uint8_t uid[JOB_UID_SIZE];
+    uint32_t attempt;
+    enum job_unit_state state;
+    bool reported; /* the server has acknowledged IDENTIFIED or FAILED */
+    char unit_id[JOB_UNIT_ID_MAX + 1];
+    uint8_t certificate_sha256[32]; /* from ISSUED on */
+    char step[JOB_STEP_MAX + 1];    /* FAILED: where */
+    char reason[JOB_REASON_MAX + 1];
+    uint32_t seconds;
+    uint64_t updated_s;
+};
+
+struct job_journal;
+
+/* Creates the file when it is missing. ERROR_LEDGER_DIVERGED for a damaged one. */
+int job_journal_open(const char *path, struct job_journal **journal, struct error *error);
+void job_journal_close(struct job_journal *journal);
+
+/* An import; `count` is the job's count from now on. */
+int job_journal_imported(struct job_journal *journal, const char *job_id, uint64_t sequence,
+                         uint32_t count, uint64_t expiry_s, struct error *error);
+
+/*
+ * Takes one from the remaining count for this UID, or takes up its unit that is still open.
+ * `unit` is the result. ERROR_JOB_FULL when nothing remains, ERROR_ALREADY_IDENTIFIED if the UID is
+ * identified already.
+ */
+int job_journal_reserve(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                        struct job_unit *unit, struct error *error);
+
+/* Each appends one entry and updates `unit`; ERROR_INTERNAL if the unit is not in a state for it.
+ */
+int job_journal_reserved(struct job_journal *journal, struct job_unit *unit, const char *unit_id,
+                         struct error *error);
+int job_journal_refused(struct job_journal *journal, struct job_unit *unit, const char *reason,
+                        struct error *error);
+int job_journal_issued(struct job_journal *journal, struct job_unit *unit,
+                       const uint8_t certificate_sha256[32], struct error *error);
+int job_journal_identified(struct job_journal *journal, struct job_unit *unit, uint32_t seconds,
+                           struct error *error);
+int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const char *step,
+                       const char *reason, uint32_t seconds, struct error *error);
+int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error);
+
+/* False if the UID is unknown. */
+bool job_journal_find(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                      struct job_unit *unit);
+
+struct job_numbers {
+    uint32_t count;
+    uint32_t remaining;
+    uint32_t open; /* RESERVING, RESERVED, ISSUED */
+    uint32_t identified;
+    uint32_t failed;
+    uint32_t unreported; /* final, the server does not know yet */
+};
+void job_journal_numbers(struct job_journal *journal, struct job_numbers *numbers);
+
+/* A copy of the unit at `index` (order of first appearance); false behind the last. */
+bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit *unit);
+
+/* The head, and the hash of entry `sequence` (1..head; zero bytes for 0; false behind the head). */
+void job_journal_head(struct job_journal *journal, struct ledger_head *head);
+bool job_journal_hash(struct job_journal *journal, uint64_t sequence,
+                      uint8_t hash[LEDGER_HASH_SIZE]);
+/* The stored line (base64, no line break) of entry `sequence`, appended to `out`. */
+int job_journal_line(struct job_journal *journal, uint64_t sequence, struct buffer *out,
+                     struct error *error);
+
+#endif
