@@ -63,7 +63,8 @@ certificate_read_requester_info(struct bytes info, const uint8_t uid[CERTIFICATE
                                 const uint8_t auth_key[CERTIFICATE_PUBLIC_KEY_SIZE],
                                 uint8_t nonce[CERTIFICATE_NONCE_SIZE]);
 
-/* OK if `certificate`'s subject is exactly the name of the chip `uid`; else MISMATCH or INVALID. */
+/* OK if the subject of `certificate` has exactly one serialNumber and it is `uid` (the issuer may
+ * add an organization); MISMATCH if not, INVALID or TRUNCATED if it cannot be read. */
 MUST_USE enum status certificate_check_subject(struct bytes certificate,
                                                const uint8_t uid[CERTIFICATE_UID_SIZE]);
 

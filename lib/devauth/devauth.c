@@ -1,0 +1,219 @@
+#include "devauth/devauth.h"
+
+#include <string.h>
+
+static void write_head(struct writer *writer, enum devauth_command command) {
+    write_u8(writer, DEVAUTH_PAYLOAD_VERSION);
+    write_u8(writer, (uint8_t)command);
+}
+
+/* The body of an answer to `command`, as a reader of its own. */
+static void open_answer(struct reader *reader, struct bytes payload, enum devauth_command command) {
+    reader_init(reader, payload);
+    uint8_t version = read_u8(reader);
+    uint8_t answered = read_u8(reader);
+    if (version != DEVAUTH_PAYLOAD_VERSION || answered != (uint8_t)command) {
+        reader->failed = true;
+    }
+}
+
+enum status devauth_read_request(struct bytes payload, struct devauth_request *request) {
+    struct reader reader;
+    reader_init(&reader, payload);
+    uint8_t version = read_u8(&reader);
+    request->command = read_u8(&reader);
+    request->body = read_rest(&reader);
+    enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && version != DEVAUTH_PAYLOAD_VERSION) {
+        status = STATUS_UNSUPPORTED;
+    }
+    if (status != STATUS_OK) {
+        memset(request, 0, sizeof *request);
+    }
+    return status;
+}
+
+enum status devauth_read_empty_body(struct bytes body) {
+    return body.size == 0 ? STATUS_OK : STATUS_INVALID;
+}
+
+enum status devauth_read_nonce_body(struct bytes body, uint8_t *permit_command) {
+    struct reader reader;
+    reader_init(&reader, body);
+    *permit_command = read_u8(&reader);
+    return reader_finish(&reader);
+}
+
+enum status devauth_read_otp_body(struct bytes body, uint8_t *first, uint8_t *count) {
+    struct reader reader;
+    reader_init(&reader, body);
+    *first = read_u8(&reader);
+    *count = read_u8(&reader);
+    enum status status = reader_finish(&reader);
+    if (status == STATUS_OK &&
+        (*count == 0 || *count > DEVAUTH_OTP_READ_MAX || *first + *count > 256)) {
+        status = STATUS_INVALID;
+    }
+    return status;
+}
+
+enum status devauth_read_link_body(struct bytes body, uint16_t *payload) {
+    struct reader reader;
+    reader_init(&reader, body);
+    *payload = read_u16le(&reader);
+    return reader_finish(&reader);
+}
+
+void devauth_write_device_info(struct writer *writer, const struct devauth_device_info *info) {
+    write_head(writer, DEVAUTH_DEVICE_INFO);
+    write_bytes(writer, bytes_of(info->uid, sizeof info->uid));
+    write_bytes(writer, bytes_of(info->family, sizeof info->family));
+    write_u8(writer, info->stage);
+    write_u8(writer, info->life_cycle);
+    write_u8(writer, info->flags);
+    write_u8(writer, 0);
+    write_u32le(writer, info->version);
+    write_u16le(writer, info->link_payload_max);
+}
+
+void devauth_write_public_keys(struct writer *writer, enum devauth_command command,
+                               const struct devauth_public_keys *keys) {
+    write_head(writer, command);
+    write_bytes(writer, bytes_of(keys->auth, sizeof keys->auth));
+    write_bytes(writer, bytes_of(keys->enc, sizeof keys->enc));
+    write_bytes(writer, bytes_of(keys->tls, sizeof keys->tls));
+}
+
+void devauth_write_permit_nonce(struct writer *writer, const uint8_t nonce[DEVAUTH_NONCE_SIZE]) {
+    write_head(writer, DEVAUTH_PERMIT_NONCE);
+    write_bytes(writer, bytes_of(nonce, DEVAUTH_NONCE_SIZE));
+}
+
+void devauth_write_permit_result(struct writer *writer,
+                                 const struct devauth_permit_result *result) {
+    write_head(writer, DEVAUTH_PERMIT_EXECUTE);
+    write_u8(writer, result->command);
+    write_u8(writer, result->life_cycle);
+}
+
+void devauth_write_otp_entries(struct writer *writer, struct bytes entries) {
+    write_head(writer, DEVAUTH_OTP_READ);
+    write_bytes(writer, entries);
+}
+
+void devauth_write_reboot(struct writer *writer) {
+    write_head(writer, DEVAUTH_REBOOT);
+}
+
+void devauth_write_link_payload(struct writer *writer, uint16_t payload) {
+    write_head(writer, DEVAUTH_LINK_PAYLOAD);
+    write_u16le(writer, payload);
+}
+
+void devauth_request_simple(struct writer *writer, enum devauth_command command) {
+    write_head(writer, command);
+}
+
+void devauth_request_permit_nonce(struct writer *writer, uint8_t permit_command) {
+    write_head(writer, DEVAUTH_PERMIT_NONCE);
+    write_u8(writer, permit_command);
+}
+
+void devauth_request_permit_execute(struct writer *writer, struct bytes permit) {
+    write_head(writer, DEVAUTH_PERMIT_EXECUTE);
+    write_bytes(writer, permit);
+}
+
+void devauth_request_otp_read(struct writer *writer, uint8_t first, uint8_t count) {
+    write_head(writer, DEVAUTH_OTP_READ);
+    write_u8(writer, first);
+    write_u8(writer, count);
+}
+
+void devauth_request_link_payload(struct writer *writer, uint16_t payload) {
+    write_head(writer, DEVAUTH_LINK_PAYLOAD);
+    write_u16le(writer, payload);
+}
+
+enum status devauth_read_device_info(struct bytes payload, struct devauth_device_info *info) {
+    struct reader reader;
+    memset(info, 0, sizeof *info);
+    open_answer(&reader, payload, DEVAUTH_DEVICE_INFO);
+    read_copy(&reader, info->uid, sizeof info->uid);
+    read_copy(&reader, info->family, sizeof info->family);
+    info->stage = read_u8(&reader);
+    info->life_cycle = read_u8(&reader);
+    info->flags = read_u8(&reader);
+    uint8_t reserved = read_u8(&reader);
+    info->version = read_u32le(&reader);
+    info->link_payload_max = read_u16le(&reader);
+    enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && reserved != 0) {
+        status = STATUS_INVALID;
+    }
+    if (status != STATUS_OK) {
+        memset(info, 0, sizeof *info);
+    }
+    return status;
+}
+
+enum status devauth_read_public_keys(struct bytes payload, enum devauth_command command,
+                                     struct devauth_public_keys *keys) {
+    struct reader reader;
+    open_answer(&reader, payload, command);
+    read_copy(&reader, keys->auth, sizeof keys->auth);
+    read_copy(&reader, keys->enc, sizeof keys->enc);
+    read_copy(&reader, keys->tls, sizeof keys->tls);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(keys, 0, sizeof *keys);
+    }
+    return status;
+}
+
+enum status devauth_read_permit_nonce(struct bytes payload, uint8_t nonce[DEVAUTH_NONCE_SIZE]) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_PERMIT_NONCE);
+    read_copy(&reader, nonce, DEVAUTH_NONCE_SIZE);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(nonce, 0, DEVAUTH_NONCE_SIZE);
+    }
+    return status;
+}
+
+enum status devauth_read_permit_result(struct bytes payload, struct devauth_permit_result *result) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_PERMIT_EXECUTE);
+    result->command = read_u8(&reader);
+    result->life_cycle = read_u8(&reader);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(result, 0, sizeof *result);
+    }
+    return status;
+}
+
+enum status devauth_read_otp_entries(struct bytes payload, uint8_t count, struct bytes *entries) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_OTP_READ);
+    *entries = read_bytes(&reader, (size_t)count * 8);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        *entries = bytes_of(NULL, 0);
+    }
+    return status;
+}
+
+enum status devauth_read_reboot(struct bytes payload) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_REBOOT);
+    return reader_finish(&reader);
+}
+
+enum status devauth_read_link_payload(struct bytes payload, uint16_t *agreed) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_LINK_PAYLOAD);
+    *agreed = read_u16le(&reader);
+    return reader_finish(&reader);
+}
