@@ -14,24 +14,29 @@ fi
 mandoc -T lint -W warning "${pages[@]}"
 
 text=$(mandoc -T utf8 -O width=200 "$page" | col -b | sed 's/[‐−–]/-/g')
+
+# section <command>: the text under its heading, which stands three columns in.
+section() {
+    awk -v heading="   $1" '/^ ? ? ?[^ ]/ { inside = ($0 == heading) } inside' <<<"$text"
+}
+
 missing=0
 documented=0
-need() { # what word
+need() { # what text where
     documented=$((documented + 1))
-    if ! grep -qF -- "$2" <<<"$text"; then
+    if ! grep -qE -- "(^|[^a-z-])$2([^a-z-]|\$)" <<<"$3"; then
         echo "check-man: $page lacks $1 $2" >&2
         missing=1
     fi
 }
 
-# The program prints its tables in one word per line for this purpose.
-while read -r kind word; do
+while read -r kind words; do
     case $kind in
-    command) need command "${word}" ;;
-    option) need option "$word" ;;
-    exit) need "exit code" "$word" ;;
+    command) need command "$words" "$(section "$words")" ;;
+    option) need "option of ${words% --*}" "--${words##*--}" "$(section "${words% --*}")" ;;
+    exit) need "exit code" "${words/ / +}" "$text" ;;
     esac
-done < <("$nusec" --help-words)
+done < <("$nusec" --words)
 if [ "$documented" -lt 20 ] || [ "$missing" -ne 0 ]; then
     echo "check-man: $documented words looked up" >&2
     exit 1

@@ -47,7 +47,7 @@ extern struct command_common command_common;
     { name, usage, summary, entries, sizeof(entries) / sizeof((entries)[0]), minimum, maximum }
 
 /* Exit code when the command itself worked but a unit did not (see nusec.1). */
-#define COMMAND_EXIT_UNITS_FAILED 9
+#define COMMAND_EXIT_UNITS_FAILED 70
 
 /* One table per file of commands, ended by a row without options. */
 extern const struct command server_commands[];

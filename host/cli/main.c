@@ -48,7 +48,7 @@ static void print_help(void) {
 static void print_words(const struct command *command) {
     (void)printf("command %s\n", words_of(command));
     for (size_t i = 0; i < command->options->entry_count; i++)
-        (void)printf("option %s\n", command->options->entries[i].name);
+        (void)printf("option %s --%s\n", words_of(command), command->options->entries[i].name);
 }
 
 static void print_exit_codes(void) {
