@@ -9,9 +9,11 @@
 
 #include <stddef.h>
 
-/* Peaks: a chain of three plus the DRBG, about half of this; pointers are twice as wide natively.
+/*
+ * What is allocated is mostly pointers. A chain of four beside the DRBG peaks at 110 of them; the
+ * rest is for names with many parts, and a chain that needs more is refused with NO_MEMORY.
  */
-#define CRYPTO_ARENA_SIZE (1024 * sizeof(void *))
+#define CRYPTO_ARENA_SIZE (512 * sizeof(void *))
 
 /* Forgets every allocation and the peak. */
 void crypto_arena_reset(void);
