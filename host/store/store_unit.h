@@ -1,0 +1,147 @@
+/*
+ * Units: one attempt at one chip under one job, and the rules of counting.
+ *
+ *  - The id is H(job, UID, attempt), so repeating a reservation finds it again.
+ *  - The count goes down at the reservation and comes back when the unit fails before the first
+ *    irreversible permit; its certificate, if one was issued, is revoked in the same transaction,
+ *    so nobody ever holds more unrevoked certificates than the job's count.
+ *  - A later attempt after a failed one takes its place: the old certificate is superseded, and
+ *    a count that did not come back is taken over, not used twice.
+ *  - A UID that lives under another job, or that asks for a second key, is refused and flagged.
+ *
+ * The five steps are write functions (store.h): the context is their struct. A refusal that must
+ * leave an event behind is committed; it is in `refusal` while the function itself succeeds.
+ * Everything else that is refused is an ordinary failure.
+ */
+#ifndef NUSEC_STORE_UNIT_H
+#define NUSEC_STORE_UNIT_H
+
+#include "store/store.h"
+#include "store/store_job.h"
+#include "store/unit_state.h"
+
+#define UNIT_ID_SIZE     16
+#define UNIT_TEXT_MAX    127
+#define UNIT_SERIAL_SIZE 16
+#define UNIT_DER_MAX     2000
+#define UNIT_ATTEMPT_MAX 1000
+
+struct store_unit {
+    uint8_t id[UNIT_ID_SIZE];
+    char job_id[STORE_ID_MAX + 1];
+    char programmer_id[STORE_ID_MAX + 1];
+    uint8_t uid[STORE_UID_SIZE];
+    uint64_t attempt;
+    enum unit_state state;
+    bool counted;   /* this attempt holds one of the job's count */
+    bool permitted; /* an irreversible permit was issued */
+    bool certified;
+    uint8_t nonce[32];
+    uint8_t csr_hash[32]; /* from here: only when certified */
+    uint8_t serial[UNIT_SERIAL_SIZE];
+    uint8_t certificate_hash[32];
+    uint8_t auth_key_hash[32];
+    char step[UNIT_TEXT_MAX + 1];
+    char reason[UNIT_TEXT_MAX + 1];
+    uint64_t milliseconds;
+    uint64_t created;
+    uint64_t updated;
+};
+
+/* SHA-256(job id || UID || attempt, 4 bytes big-endian), first 16 bytes. */
+void store_unit_id(const char *job_id, const uint8_t uid[STORE_UID_SIZE], uint32_t attempt,
+                   uint8_t id[UNIT_ID_SIZE]);
+
+/* ERROR_NOT_FOUND. */
+int store_unit_find(struct store_db *db, const uint8_t id[UNIT_ID_SIZE], struct store_unit *unit,
+                    struct error *error);
+
+typedef void store_unit_visitor(void *context, const struct store_unit *unit);
+/* The units of a job, superseded ones too, by time of reservation. */
+int store_unit_list(struct store_db *db, const char *job_id, store_unit_visitor *visit,
+                    void *context, struct error *error);
+
+struct store_reservation {
+    const char *job_id;
+    const char *programmer_id;
+    uint8_t token_hash[32];
+    uint8_t uid[STORE_UID_SIZE];
+    uint32_t attempt;
+    uint8_t nonce[32]; /* used when the unit is new */
+    uint64_t now;
+    /* results */
+    struct store_unit unit;
+    uint64_t remaining;
+    struct error refusal;
+};
+
+/* ERROR_UNKNOWN_JOB, _DENIED (other programmer), _WRONG_TOKEN, _JOB_CLOSED, _EXPIRED, _JOB_FULL,
+ * _UID_NOT_LISTED, _ALREADY_IDENTIFIED, _UNIT_OPEN, _WRONG_STATE, _UID_UNDER_OTHER_KEY (flagged).
+ */
+store_write_function store_unit_reserve;
+
+struct store_issue {
+    uint8_t unit_id[UNIT_ID_SIZE];
+    const char *programmer_id;
+    struct bytes csr;
+    struct bytes der;
+    uint8_t csr_hash[32];
+    uint8_t certificate_hash[32];
+    uint8_t serial[UNIT_SERIAL_SIZE];
+    uint64_t not_after;
+    uint8_t auth_key[64];
+    uint8_t enc_key[64];
+    uint8_t tls_key[64];
+    uint8_t auth_key_hash[32];
+    uint64_t now;
+    /* results: the certificate that stands, which is an earlier one for a repeated request */
+    uint8_t issued_der[UNIT_DER_MAX];
+    size_t issued_size;
+    struct error refusal;
+};
+
+/* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _UID_UNDER_OTHER_KEY (flagged). */
+store_write_function store_unit_issue;
+
+/* The certificate issued for a unit; ERROR_NOT_FOUND. */
+int store_unit_certificate(struct store_db *db, const struct store_unit *unit, uint8_t *der,
+                           size_t capacity, size_t *size, struct error *error);
+
+struct store_permit {
+    uint8_t unit_id[UNIT_ID_SIZE];
+    const char *programmer_id;
+    uint64_t command;
+    uint8_t device_nonce[32];
+    uint8_t auth_key_hash[32];
+    struct bytes permit;
+    uint64_t now;
+};
+
+/* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _REPLAYED, _UID_UNDER_OTHER_KEY. */
+store_write_function store_unit_permit;
+
+/* The permit issued before for this nonce: 1 and appended to `out`, 0 none. ERROR_REPLAYED if the
+ * nonce belongs to another unit, command or key. */
+int store_permit_find(struct store_db *db, const struct store_permit *permit, struct buffer *out,
+                      struct error *error);
+
+struct store_status {
+    uint8_t unit_id[UNIT_ID_SIZE];
+    const char *programmer_id;
+    enum unit_event event; /* IDENTIFIED or FAILED */
+    const char *step;
+    const char *reason;
+    uint64_t milliseconds;
+    bool has_certificate_hash;
+    uint8_t certificate_hash[32];
+    uint64_t now;
+    /* results */
+    struct store_unit unit;
+    uint64_t remaining;
+    struct error refusal;
+};
+
+/* ERROR_NOT_FOUND, _DENIED, _WRONG_STATE, _CERTIFICATE_MISMATCH (flagged). Repeating is fine. */
+store_write_function store_unit_status;
+
+#endif
