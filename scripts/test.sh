@@ -88,7 +88,6 @@ checks() {
     check "tree" scripts/check-tree.sh
     check "format" scripts/check-format.sh
     check "manual pages" scripts/check-man.sh build/host
-    check "firmware size" scripts/check-size.sh build/cortex-m23
 }
 
 need build host
