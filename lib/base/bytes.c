@@ -7,7 +7,7 @@ struct bytes bytes_of(const void *data, size_t size) {
 }
 
 struct bytes bytes_slice(struct bytes whole, size_t offset, size_t size) {
-    if (offset > whole.size || size > whole.size - offset) {
+    if (size == 0 || offset > whole.size || size > whole.size - offset) {
         return (struct bytes){.data = NULL, .size = 0};
     }
     return (struct bytes){.data = whole.data + offset, .size = size};
@@ -28,6 +28,10 @@ struct bytes read_bytes(struct reader *reader, size_t size) {
     if (reader->failed || size > reader->size - reader->position) {
         reader->failed = true;
         return (struct bytes){.data = NULL, .size = 0};
+    }
+    if (size == 0) {
+        /* NULL + 0 is undefined in C, and an empty input may be NULL. */
+        return (struct bytes){.data = reader->data, .size = 0};
     }
     struct bytes taken = {.data = reader->data + reader->position, .size = size};
     reader->position += size;

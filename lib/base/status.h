@@ -23,18 +23,18 @@ enum status {
     STATUS_BAD_STATE = 0x107,     /* not now: out of order */
     STATUS_BAD_SIGNATURE = 0x108, /* signature, MAC or tag does not match */
     STATUS_BAD_CERTIFICATE = 0x109,
-    STATUS_CRYPTO = 0x10A,        /* the crypto implementation failed */
-    STATUS_NO_ENTROPY = 0x10B,    /* the TRNG failed; nothing random was produced */
-    STATUS_NO_MEMORY = 0x10C,     /* the static crypto arena is exhausted */
-    STATUS_FLASH = 0x10D,         /* flash operation failed or read back differently */
-    STATUS_OTP = 0x10E,           /* OTP entry locked, torn, or holds another value */
-    STATUS_LINK = 0x10F,          /* framing, fragment or check-sequence error */
-    STATUS_BUSY = 0x110,          /* nothing available now, call again */
-    STATUS_CLOSED = 0x111,        /* the session or connection is gone */
-    STATUS_MISMATCH = 0x112,      /* two values that must agree do not */
-    STATUS_REPLAYED = 0x113,      /* nonce, sequence or permit already used */
-    STATUS_DEBUGGED = 0x114,      /* refused while a debugger is attached */
-    STATUS_PEER_ERROR = 0x115,    /* the peer answered with an error message */
+    STATUS_CRYPTO = 0x10A,     /* the crypto implementation failed */
+    STATUS_NO_ENTROPY = 0x10B, /* the TRNG failed; nothing random was produced */
+    STATUS_NO_MEMORY = 0x10C,  /* the static crypto arena is exhausted */
+    STATUS_FLASH = 0x10D,      /* flash operation failed or read back differently */
+    STATUS_OTP = 0x10E,        /* OTP entry locked, torn, or holds another value */
+    STATUS_LINK = 0x10F,       /* framing, fragment or check-sequence error */
+    STATUS_BUSY = 0x110,       /* nothing available now, call again */
+    STATUS_CLOSED = 0x111,     /* the session or connection is gone */
+    STATUS_MISMATCH = 0x112,   /* two values that must agree do not */
+    STATUS_REPLAYED = 0x113,   /* nonce, sequence or permit already used */
+    STATUS_DEBUGGED = 0x114,   /* refused while a debugger is attached */
+    STATUS_PEER_ERROR = 0x115, /* the peer answered with an error message */
 };
 
 #define MUST_USE __attribute__((warn_unused_result))
