@@ -104,6 +104,10 @@ unpack() {
 
 is_unpacked && exit 0
 mkdir -p deps
+# Two builds that start at once: the second one waits and finds the work done.
+exec 9>deps/.lock
+flock 9
+is_unpacked && exit 0
 work=$(mktemp -d "$PWD/deps/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 if [ ! -f "deps/$TARBALL" ]; then
