@@ -12,8 +12,8 @@
 
 #include "base/bytes.h"
 
-#define HAL_UID_SIZE 16 /* the M2354's UCID; "UID" in the seeds */
-#define HAL_OTP_ENTRIES 256
+#define HAL_UID_SIZE       16 /* the M2354's UCID; "UID" in the seeds */
+#define HAL_OTP_ENTRIES    256
 #define HAL_OTP_ENTRY_SIZE 8
 
 /* Flash: NOR rules. Erased cells read 0xFF; a unit is programmed once between erases. */
@@ -39,12 +39,12 @@ enum hal_key_role {
 };
 
 enum hal_life_cycle { /* one way; OTP */
-    HAL_LIFE_BLANK = 0,
-    HAL_LIFE_PROVISIONED = 1, /* root hash written */
-    HAL_LIFE_SECURED = 2,     /* debug locked */
-    HAL_LIFE_RETIRING = 3,
-    HAL_LIFE_RETIRED = 4,
-    HAL_LIFE_RMA = 5, /* keys and firmware erased, debug open, never back */
+                      HAL_LIFE_BLANK = 0,
+                      HAL_LIFE_PROVISIONED = 1, /* root hash written */
+                      HAL_LIFE_SECURED = 2,     /* debug locked */
+                      HAL_LIFE_RETIRING = 3,
+                      HAL_LIFE_RETIRED = 4,
+                      HAL_LIFE_RMA = 5, /* keys and firmware erased, debug open, never back */
 };
 
 enum hal_boot_reason {
@@ -54,7 +54,8 @@ enum hal_boot_reason {
 };
 
 struct hal {
-    /* 16-byte ASCII chip family, NUL padded, e.g. "AN505-M23"; what a firmware image is made for. */
+    /* 16-byte ASCII chip family, NUL padded, e.g. "AN505-M23"; what a firmware image is made for.
+     */
     char chip_family[16];
 
     const struct hal_flash_geometry *flash;

@@ -2,7 +2,8 @@
  * The chip's life cycle as marks in OTP (devauth/otp_map.h), for ports without a hardware one: a
  * port's `life_cycle` and `life_cycle_advance` call these with its own OTP functions.
  *
- *     blank -> provisioned -> secured -> retiring -> retired;  any but retired -> rma
+ *     blank -> provisioned -> secured -> retiring -> retired
+ *     blank, provisioned, secured -> rma
  *
  * A mark that is neither erased nor complete was torn by a power cut. It counts as reached, so that
  * a cut never leaves a chip in an earlier state than the one being entered; advancing to the
