@@ -66,7 +66,7 @@ static CK_RV decrypt(struct hsm *hsm, CK_SESSION_HANDLE session, void *context) 
     struct gcm_request *request = context;
     CK_GCM_PARAMS parameters = gcm_parameters(request);
     CK_MECHANISM mechanism = {CKM_AES_GCM, &parameters, sizeof(parameters)};
-    CK_ULONG size = (CK_ULONG)request->out_size;
+    CK_ULONG size = (CK_ULONG)request->input.size;
     if (request->key->handle == CK_INVALID_HANDLE)
         return CKR_KEY_HANDLE_INVALID;
     CK_RV rv = functions->C_DecryptInit(session, &mechanism, request->key->handle);
@@ -84,17 +84,23 @@ int hsm_gcm_decrypt(struct hsm_key *key, const uint8_t iv[HSM_GCM_IV_SIZE], stru
                     struct bytes input, uint8_t *out, struct error *error) {
     if (input.size < HSM_GCM_TAG_SIZE)
         return error_set(error, ERROR_ALTERED, "shorter than its authentication tag");
+    size_t out_size = input.size - HSM_GCM_TAG_SIZE;
+    struct buffer room = {0}; /* SoftHSM wants room for the tag too, though it never writes it */
     struct gcm_request request = {.key = key,
                                   .iv = iv,
                                   .aad = aad,
                                   .input = input,
-                                  .out = out,
-                                  .out_size = input.size - HSM_GCM_TAG_SIZE};
+                                  .out = buffer_reserve(&room, input.size),
+                                  .out_size = out_size};
+    if (buffer_check(&room, error) != 0)
+        return -1;
     CK_RV rv = hsm_run(key->hsm, "C_Decrypt", decrypt, &request, error);
     if (rv == CKR_OK)
-        return 0;
-    memset(out, 0, request.out_size);
+        memcpy(out, room.data, out_size);
+    else
+        memset(out, 0, out_size);
+    buffer_free(&room);
     if (rv == CKR_ENCRYPTED_DATA_INVALID)
         error_set(error, ERROR_ALTERED, "the authentication tag does not match");
-    return -1;
+    return rv == CKR_OK ? 0 : -1;
 }
