@@ -55,7 +55,10 @@ void crypto_sha256(struct bytes input, uint8_t digest[CRYPTO_DIGEST_SIZE]);
 
 MUST_USE enum status crypto_hmac_sha256(struct bytes key, struct bytes message,
                                         uint8_t mac[CRYPTO_DIGEST_SIZE]);
-/* HKDF-Expand only (RFC 5869, 2.3); SPDM and ECIES extract with crypto_hmac_sha256. */
+/*
+ * HKDF-Expand only (RFC 5869, 2.3); SPDM and ECIES extract with crypto_hmac_sha256. UNSUPPORTED for
+ * more than 128 bytes of info or 8,160 bytes of output.
+ */
 MUST_USE enum status crypto_hkdf_expand(const uint8_t prk[CRYPTO_DIGEST_SIZE], struct bytes info,
                                         uint8_t *out, size_t size);
 
@@ -72,7 +75,7 @@ MUST_USE enum status crypto_gcm_open(const uint8_t key[CRYPTO_GCM_KEY_SIZE],
 
 MUST_USE enum status crypto_p256_generate(uint8_t private_key[CRYPTO_PRIVATE_KEY_SIZE],
                                           uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE]);
-/* Signs a digest as given (no further hash). */
+/* Signs a digest as given (no further hash). INVALID if the key is 0 or not below the order. */
 MUST_USE enum status crypto_p256_sign(const uint8_t private_key[CRYPTO_PRIVATE_KEY_SIZE],
                                       const uint8_t digest[CRYPTO_DIGEST_SIZE],
                                       uint8_t signature[CRYPTO_SIGNATURE_SIZE]);
@@ -80,7 +83,7 @@ MUST_USE enum status crypto_p256_sign(const uint8_t private_key[CRYPTO_PRIVATE_K
 MUST_USE enum status crypto_p256_verify(const uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE],
                                         const uint8_t digest[CRYPTO_DIGEST_SIZE],
                                         const uint8_t signature[CRYPTO_SIGNATURE_SIZE]);
-/* X coordinate of the shared point, big-endian. INVALID if the peer is not on the curve. */
+/* X coordinate of the shared point, big-endian. INVALID if the peer or the key is not valid. */
 MUST_USE enum status crypto_p256_agree(const uint8_t private_key[CRYPTO_PRIVATE_KEY_SIZE],
                                        const uint8_t peer[CRYPTO_PUBLIC_KEY_SIZE],
                                        uint8_t shared[32]);
@@ -90,11 +93,12 @@ MUST_USE enum status crypto_p256_agree(const uint8_t private_key[CRYPTO_PRIVATE_
  * checked, because a chip has none; host programs check them where they matter.
  *
  * `certificates` is DER certificates one after another, root first, leaf last, 2 to 4 of them.
- * Checked: the first certificate hashes to `root_hash`; every signature; CA basicConstraints,
- * path length and keyCertSign on the issuers; the leaf is no CA, has keyUsage digitalSignature
- * and, if `leaf_eku` is not empty, an extendedKeyUsage with that OID (DER value bytes, without tag
- * and length); no unknown critical extension.
- * BAD_CERTIFICATE on any failure; on OK `leaf_key` is the leaf's public key.
+ * Checked: the first certificate hashes to `root_hash` and is thereby trusted; each further one is
+ * signed by the one before it; CA basicConstraints, path length and keyCertSign on the issuers; the
+ * leaf is no CA, has keyUsage digitalSignature and, if `leaf_eku` is not empty, an extendedKeyUsage
+ * with that OID (DER value bytes, without tag and length; anyExtendedKeyUsage does not count); no
+ * unknown critical extension. See docs/decisions/0011.
+ * BAD_CERTIFICATE on any failure but NO_MEMORY; on OK `leaf_key` is the leaf's public key.
  */
 MUST_USE enum status crypto_chain_verify(struct bytes certificates,
                                          const uint8_t root_hash[CRYPTO_DIGEST_SIZE],
