@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /*
- * What is allocated is mostly pointers. A chain of four beside the DRBG peaks at 110 of them; the
+ * What is allocated is mostly pointers. A chain of four beside the DRBG peaks at 150 of them; the
  * rest is for names with many parts, and a chain that needs more is refused with NO_MEMORY.
  */
 #define CRYPTO_ARENA_SIZE (512 * sizeof(void *))
