@@ -1,0 +1,156 @@
+# shellcheck shell=bash
+# A whole production line in one folder: server, programmer, virtual boards, and the operator's
+# environment. Used by scripts/demo.sh, tests/e2e and tests/bench.
+#
+#   LINE       the folder (set before sourcing)
+#   LINE_PORT  TCP port of the server on 127.0.0.1
+#   BUILD      build folder with host/ and cortex-m23/
+#
+# Every process has its id in $LINE/run/NAME.pid and its output in $LINE/log/NAME.log; line_stop
+# ends it by that id, and only processes started here. Descriptor 3 belongs to bats and is not
+# inherited.
+
+BIN=$BUILD/host/bin
+FIRMWARE=$BUILD/cortex-m23/firmware
+FAMILY=mps2-an505
+LINE_URL=https://127.0.0.1:$LINE_PORT
+export PATH=$BIN:$PATH
+export NUSEC_PROFILE=$LINE/oem
+export NUSEC_PROGRAMMER=unix:$LINE/programmer.sock
+
+line_fail() {
+    echo "line: $*" >&2
+    return 1
+}
+
+# A fresh folder; whatever still runs from the last time in it is stopped first.
+line_create() {
+    local tool
+    for tool in nusec nusec-server nusec-programmer nusec-programmer-launcher nusec-virtual-board; do
+        [ -x "$BIN/$tool" ] || line_fail "$BIN/$tool is missing; run make host" || return
+    done
+    [ -f "$FIRMWARE/devauth.bin" ] ||
+        line_fail "$FIRMWARE/devauth.bin is missing; run make firmware" || return
+    line_stop_all
+    rm -rf "$LINE"
+    mkdir -p "$LINE/log" "$LINE/run"
+    chmod 700 "$LINE"
+    line_new_pin "$LINE/server.pin"
+    line_new_pin "$LINE/programmer.pin"
+}
+
+line_new_pin() {
+    (umask 077 && openssl rand -hex 16 >"$1")
+}
+
+# line_start <name> <command...>: in the background.
+line_start() {
+    local name=$1
+    shift
+    "$@" >>"$LINE/log/$name.log" 2>&1 </dev/null 3>&- &
+    echo $! >"$LINE/run/$name.pid"
+}
+
+line_pid() {
+    cat "$LINE/run/$1.pid" 2>/dev/null
+}
+
+line_is_running() {
+    local pid
+    pid=$(line_pid "$1") && kill -0 "$pid" 2>/dev/null
+}
+
+# line_wait <name> <seconds> <command...>: until the command succeeds. A process that ended is an
+# error at once, not after the time is up.
+line_wait() {
+    local name=$1 limit=$2 since=$SECONDS
+    shift 2
+    until "$@" >/dev/null 2>&1 3>&-; do
+        if ! line_is_running "$name" || [ $((SECONDS - since)) -ge "$limit" ]; then
+            tail -n 20 "$LINE/log/$name.log" >&2
+            line_fail "$name does not start"
+            return
+        fi
+        sleep 0.05
+    done
+}
+
+# line_signal <signal> <name>: sends it and waits until the process is gone.
+line_signal() {
+    local pid
+    pid=$(line_pid "$2") || return 0
+    kill -"$1" "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+    rm -f "$LINE/run/$2.pid"
+}
+
+line_stop() {
+    line_signal TERM "$1"
+}
+
+line_kill() {
+    line_signal KILL "$1"
+}
+
+line_stop_all() {
+    local file
+    for file in "$LINE"/run/board-*.pid "$LINE"/run/*.pid; do
+        if [ -f "$file" ]; then line_stop "$(basename "$file" .pid)"; fi
+    done
+}
+
+line_init_server() {
+    nusec-server init --data "$LINE/server" --organization "Demo OEM" \
+        --pin-file "$LINE/server.pin" --url "$LINE_URL" --admin-out "$NUSEC_PROFILE" \
+        >"$LINE/log/server-init.log" 2>&1 ||
+        { cat "$LINE/log/server-init.log" >&2 && line_fail "nusec-server init"; }
+}
+
+line_start_server() {
+    line_start server nusec-server run --data "$LINE/server" --listen "127.0.0.1:$LINE_PORT"
+    line_wait server 20 nusec whoami
+}
+
+# line_start_programmer [launcher]
+line_start_programmer() {
+    local program=(nusec-programmer)
+    if [ "${1:-}" = launcher ]; then program=(nusec-programmer-launcher); fi
+    line_start programmer "${program[@]}" run --state "$LINE/programmer" \
+        --socket "$LINE/programmer.sock" --pin-file "$LINE/programmer.pin" --server "$LINE_URL"
+    line_wait programmer 20 nusec programmer status
+}
+
+# line_prepare: certificate, anchors, package key, signed software; then under the launcher.
+line_prepare() {
+    nusec programmer prepare --name line-1 --software "$BIN/nusec-programmer" &&
+        line_stop programmer && line_start_programmer launcher
+}
+
+# line_order <count> [job create options]: firmware, job and package; prints the job.
+line_order() {
+    local count=$1 firmware programmer job
+    shift
+    firmware=$(nusec firmware upload "$FIRMWARE/devauth.bin" --kind devauth --family "$FAMILY" \
+        --version 0.1.0 --json | jq -er .id) || return
+    programmer=$(nusec programmer list --json |
+        jq -er '[.programmers[] | select(.state == "ready")][0].id') || return
+    job=$(nusec job create --product demo-lamp --programmer-id "$programmer" --count "$count" \
+        --family "$FAMILY" --firmware "$firmware" --json "$@" | jq -er .id) || return
+    nusec job export "$job" --output "$LINE/$job.package" >/dev/null || return
+    echo "$job"
+}
+
+# line_start_board <name> [nusec-virtual-board options]: in $LINE/NAME, created blank if new.
+line_start_board() {
+    local name=$1
+    shift
+    : >"$LINE/log/$name.log"
+    line_start "$name" nusec-virtual-board --state "$LINE/$name" --firmware "$FIRMWARE" "$@" run
+    line_wait "$name" 30 grep -q '^ready' "$LINE/log/$name.log"
+}
+
+# line_board_control <name> <command>: power-cut, power-on, reset, status; prints the answer.
+line_board_control() {
+    timeout 10 nusec-virtual-board --state "$LINE/$1" control "$2"
+}

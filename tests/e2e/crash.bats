@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# Programs that die, a server that goes away, boards that lose power: afterwards nothing is lost and
+# nothing counted twice.
+load helpers
+
+STEPS="session reserve keys csr certificate install verify root_hash confirm"
+
+setup_file() {
+    line_setup 18503
+}
+
+teardown_file() {
+    line_teardown
+}
+
+setup() {
+    line_enter
+}
+
+# Ends a run that was interrupted, then makes the same board again.
+finish_unit() { # job board
+    wait "$produce_pid" 2>/dev/null || true
+    expect 0 nusec produce "$1" --board "$LINE/$2"
+}
+
+@test "SIGKILL of the programmer at every step" {
+    local job step made=0
+    job=$(import_job 9)
+    for step in $STEPS; do
+        native_board "board-$step"
+        produce_until "$job" "$step" --board "$LINE/board-$step"
+        line_kill programmer
+        line_start_programmer launcher
+        finish_unit "$job" "board-$step"
+        line_stop "board-$step"
+        made=$((made + 1))
+        expect_counts "$job" "$made" $((9 - made))
+    done
+    local uid
+    while read -r uid; do expect_certified "$uid"; done < <(uids_of "$job")
+}
+
+@test "SIGKILL of the server at every step it takes part in" {
+    local job step made=0
+    job=$(import_job 6)
+    for step in reserve csr certificate install root_hash confirm; do
+        native_board "board-s-$step"
+        produce_until "$job" "$step" --board "$LINE/board-s-$step"
+        line_kill server
+        sleep 0.3
+        line_start_server
+        finish_unit "$job" "board-s-$step"
+        line_stop "board-s-$step"
+        made=$((made + 1))
+        expect_counts "$job" "$made" $((6 - made))
+    done
+}
+
+@test "power cut of the chip at every step" {
+    local job step made=0
+    job=$(import_job 9)
+    for step in $STEPS; do
+        native_board "board-p-$step"
+        produce_until "$job" "$step" --board "$LINE/board-p-$step"
+        line_board_control "board-p-$step" power-cut
+        wait "$produce_pid" || true
+        line_board_control "board-p-$step" power-on
+        finish_unit "$job" "board-p-$step"
+        line_stop "board-p-$step"
+        made=$((made + 1))
+        expect_counts "$job" "$made" $((9 - made))
+    done
+}
+
+@test "the tool on the desk dies: the unit goes on or is made again" {
+    local job
+    job=$(import_job 1)
+    native_board board-desk
+    produce_until "$job" keys --board "$LINE/board-desk"
+    kill -KILL "$produce_pid"
+    wait "$produce_pid" 2>/dev/null || true
+    local since=$SECONDS
+    until [ "$(report_field "$job" .counts.identified)" = 1 ]; do
+        [ $((SECONDS - since)) -lt 60 ]
+        run nusec produce "$job" --board "$LINE/board-desk"
+        sleep 0.5
+    done
+    expect_counts "$job" 1 0
+}
+
+@test "a board that is not there fails alone" {
+    local job
+    job=$(import_job 2)
+    native_board board-here
+    expect 70 nusec produce "$job" --board "$LINE/board-here" --board "$LINE/nowhere" --json
+    [ "$(jq -rs 'last | "\(.identified) \(.failed)"' <<<"$output")" = "1 1" ]
+    expect_counts "$job" 1 1
+}
+
+@test "the ledger of a restored programmer disk is noticed" {
+    local job
+    job=$(import_job 3)
+    native_board board-l1
+    native_board board-l2
+    line_stop programmer
+    cp -a "$LINE/programmer" "$LINE/programmer.old"
+    line_start_programmer launcher
+    expect 0 nusec produce "$job" --board "$LINE/board-l1"
+    line_stop programmer
+    rm -rf "$LINE/programmer"
+    mv "$LINE/programmer.old" "$LINE/programmer"
+    line_start_programmer launcher
+    run nusec produce "$job" --board "$LINE/board-l2" --json
+    [ "$status" -ne 0 ]
+    [[ $output == *ledger_diverged* ]]
+    expect_counts "$job" 1 2
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# The identity flow and its accounting: four units ordered, on native boards and one under QEMU.
+load helpers
+
+setup_file() {
+    line_setup 18501
+    job=$(import_job 4)
+    export job
+}
+
+teardown_file() {
+    line_teardown
+}
+
+setup() {
+    line_enter
+}
+
+@test "a chip under QEMU becomes certified" {
+    line_start_board qemu-1
+    expect 0 nusec produce "$job" --board "$LINE/qemu-1"
+    line_stop qemu-1
+    expect_counts "$job" 1 3
+    expect_certified "$(uids_of "$job")"
+}
+
+@test "two native chips at once become certified" {
+    native_board native-1
+    native_board native-2
+    expect 0 nusec produce "$job" --board "$LINE/native-1" --board "$LINE/native-2" --json
+    [ "$(jq -r 'select(.identified) | .identified' <<<"$output")" = 2 ]
+    expect_counts "$job" 3 1
+    local uid
+    while read -r uid; do expect_certified "$uid"; done < <(uids_of "$job")
+}
+
+@test "a finished chip is not made again and does not count again" {
+    run nusec produce "$job" --board "$LINE/native-1" --json
+    expect_counts "$job" 3 1
+}
+
+@test "the fourth unit is the last: a fifth is refused with job_full" {
+    native_board native-3
+    native_board native-4
+    expect 0 nusec produce "$job" --board "$LINE/native-3"
+    expect_counts "$job" 4 0
+    run nusec produce "$job" --board "$LINE/native-4" --json
+    [ "$status" -ne 0 ]
+    [[ $output == *job_full* ]]
+    expect_counts "$job" 4 0
+}
+
+@test "the chip that was refused can still be made for another job" {
+    local other
+    other=$(import_job 1)
+    expect 0 nusec produce "$other" --board "$LINE/native-4"
+    expect_counts "$other" 1 0
+}
+
+@test "a certified chip is refused by another job and the attempt is recorded" {
+    local other
+    other=$(import_job 1)
+    run nusec produce "$other" --board "$LINE/native-1" --json
+    [ "$status" -ne 0 ]
+    expect_counts "$other" 0 1
+}
+
+@test "a UID under another key is refused and flagged" {
+    local other uid
+    uid=$(uids_of "$job" | head -n 1)
+    other=$(import_job 1)
+    native_board forged --uid "$uid"
+    run nusec produce "$other" --board "$LINE/forged" --json
+    [ "$status" -ne 0 ]
+    [[ $output == *uid_under_other_key* ]]
+    expect_counts "$other" 0 1
+    expect_certified "$uid"
+}
+
+@test "only chips of the UID list are made" {
+    local other listed=00112233445566778899AABBCCDDEEFF
+    other=$(import_job 2 --uid "$listed")
+    native_board unlisted
+    native_board listed --uid "$listed"
+    run nusec produce "$other" --board "$LINE/unlisted" --json
+    [ "$status" -ne 0 ]
+    [[ $output == *uid_not_listed* ]]
+    expect_counts "$other" 0 2
+    expect 0 nusec produce "$other" --board "$LINE/listed"
+    expect_counts "$other" 1 1
+    expect_certified "$listed"
+}
+
+@test "two jobs at once keep their counts apart" {
+    local a b
+    a=$(import_job 1)
+    b=$(import_job 1)
+    native_board job-a
+    native_board job-b
+    nusec produce "$a" --board "$LINE/job-a" >/dev/null 3>&- &
+    expect 0 nusec produce "$b" --board "$LINE/job-b"
+    wait $!
+    expect_counts "$a" 1 0
+    expect_counts "$b" 1 0
+}
+
+@test "a revoked chip is listed as revoked" {
+    local uid
+    uid=$(uids_of "$job" | head -n 1)
+    expect 0 nusec device revoke "$uid" --reason "test"
+    [ "$(nusec device show "$uid" --json | jq -r .certificate_state)" = revoked ]
+    expect 0 nusec device list
+    [[ $output == ID*"PUB KEY"*"SECURE BOOT KEY"*"REVOKE CERT"* ]]
+    expect_error 4 not_found nusec device show FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF
+}
+
+@test "every listing is one JSON document" {
+    local command
+    for command in whoami "programmer list" "firmware list" "job list" "job report $job" \
+        "job show $job" "device list" "programmer status"; do
+        # shellcheck disable=SC2086
+        expect 0 nusec $command --json
+        jq -e 'type == "object"' <<<"$output" >/dev/null
+    done
+}
+
+@test "the launcher refuses software that is not what was signed" {
+    line_stop programmer
+    cp "$BIN/nusec-programmer" "$LINE/nusec-programmer"
+    printf 'x' >>"$LINE/nusec-programmer"
+    run timeout 10 nusec-programmer-launcher --program "$LINE/nusec-programmer" \
+        run --state "$LINE/programmer" --socket "$LINE/programmer.sock" \
+        --pin-file "$LINE/programmer.pin" --server "$LINE_URL"
+    [ "$status" -eq 54 ]
+    line_start_programmer launcher
+    expect_counts "$job" 4 0
+}
+
+@test "a revoked programmer gets nothing more" {
+    local other id
+    other=$(import_job 1)
+    id=$(nusec programmer list --json | jq -r '.programmers[0].id')
+    expect 0 nusec programmer revoke "$id"
+    native_board too-late
+    run nusec produce "$other" --board "$LINE/too-late" --json
+    [ "$status" -ne 0 ]
+    expect_counts "$other" 0 1
+}
