@@ -125,9 +125,9 @@ int package_check(const struct package *package, const struct package_history *h
 int signed_time_write(uint64_t now_s, const uint8_t nonce[32],
                       const struct package_authority *authority, struct buffer *out,
                       struct error *error);
-/* ERROR_ALTERED, ERROR_UNTRUSTED_SIGNER, ERROR_REPLAYED (another nonce). The chain is checked at
- * the time the message states. */
+/* ERROR_BAD_REQUEST (format), ERROR_ALTERED, ERROR_UNTRUSTED_SIGNER, ERROR_REPLAYED (another
+ * nonce). The chain is checked at the time the message states. */
 int signed_time_read(struct bytes encoded, const uint8_t nonce[32], struct bytes root,
-                     uint64_t *now_s, struct error *error);
+                     struct bytes operations_ca, uint64_t *now_s, struct error *error);
 
 #endif

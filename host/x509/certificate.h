@@ -27,10 +27,10 @@ int x509_read(struct bytes der, struct x509_info *info, struct error *error);
 void x509_sha256(struct bytes der, uint8_t digest[32]);
 
 /*
- * RFC 5280 path validation with OpenSSL, X509_V_FLAG_X509_STRICT, at `now_s`, plus the leaf's
- * profile: its EKU must be there and, for a leaf other than a device, the issuer must be the
- * OPERATIONS CA by EKU and name of the chain given here.
- * ERROR_BAD_CERTIFICATE, ERROR_EXPIRED (also: not yet valid), ERROR_DENIED (wrong role).
+ * RFC 5280 path validation with OpenSSL, strict, at `now_s`, and the role: the leaf's EKUs must be
+ * exactly those of `profile`. The caller passes the intermediate CA that issues this role (DEVICE
+ * or OPERATIONS), from its own configuration and not from the peer: that is the other half of a
+ * role. ERROR_BAD_CERTIFICATE, ERROR_EXPIRED (also: not yet valid), ERROR_DENIED (another role).
  */
 int x509_verify_chain(struct bytes root, struct bytes intermediate, struct bytes leaf,
                       enum x509_profile profile, uint64_t now_s, struct error *error);

@@ -1,6 +1,6 @@
 /*
- * The rare certificates, with OpenSSL's X.509 objects and a signer of ours: root, the two issuing
- * CAs, and the leaves of the OPERATIONS CA. Profiles: docs/formats/certificates.md.
+ * The rare certificates: root, the two issuing CAs, and the leaves of the OPERATIONS CA, by the
+ * same writer as device certificates. Profiles: docs/formats/certificates.md.
  */
 #ifndef NUSEC_HOST_X509_ISSUE_H
 #define NUSEC_HOST_X509_ISSUE_H

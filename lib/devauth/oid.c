@@ -26,6 +26,8 @@ OID(oid_attribute_enc_public_key, ARC, 0x02, 0x01);
 OID(oid_attribute_tls_public_key, ARC, 0x02, 0x02);
 OID(oid_attribute_reservation_nonce, ARC, 0x02, 0x03);
 
+OID(oid_hardware_type, ARC, 0x04, 0x01);
+
 OID(oid_eku_spdm_responder, DMTF, 0x03);
 OID(oid_eku_spdm_requester, DMTF, 0x04);
 
