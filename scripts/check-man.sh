@@ -13,7 +13,7 @@ if [ "${#pages[@]}" -eq 0 ]; then
 fi
 mandoc -T lint -W warning "${pages[@]}"
 
-text=$(mandoc -T utf8 -O width=200 "$page" | col -b | sed 's/[‐−–]/-/g')
+text=$(mandoc -T ascii -O width=200 "$page" | sed 's|.\x08||g')
 
 # section <command>: the text under its heading, which stands three columns in.
 section() {

@@ -15,7 +15,7 @@ PACKAGES=(
     gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
     # tests, checks, fuzzing, bench
     libcmocka-dev bats valgrind clang clang-format clang-tidy libclang-rt-14-dev golang-cfssl
-    libengine-pkcs11-openssl curl jq procps mandoc
+    libengine-pkcs11-openssl curl jq procps mandoc shellcheck
 )
 
 missing() {

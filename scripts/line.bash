@@ -146,11 +146,17 @@ line_start_board() {
     local name=$1
     shift
     : >"$LINE/log/$name.log"
-    line_start "$name" nusec-virtual-board --state "$LINE/$name" --firmware "$FIRMWARE" "$@" run
+    NUSEC_FIRMWARE_DIR=$FIRMWARE line_start "$name" nusec-virtual-board --state "$LINE/$name" "$@" run
     line_wait "$name" 30 grep -q '^ready' "$LINE/log/$name.log"
 }
 
 # line_board_control <name> <command>: power-cut, power-on, reset, status; prints the answer.
 line_board_control() {
-    timeout 10 nusec-virtual-board --state "$LINE/$1" control "$2"
+    perl -MIO::Socket::UNIX -e '
+        my $board = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "$ARGV[0]: $!\n";
+        print $board "$ARGV[1]\n";
+        $board->flush;
+        my $answer = <$board>;
+        print $answer;
+        exit($answer =~ /^ok/ ? 0 : 1);' "$LINE/$1/control" "$2"
 }
