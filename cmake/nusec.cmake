@@ -18,6 +18,11 @@ if(NUSEC_ASAN)
 endif()
 option(NUSEC_FUZZ "libFuzzer targets (clang)" OFF)
 
+# Engines call the crypto port and a program names its implementation, so libraries need each other
+# in no fixed order: let the linker search them as one group.
+set(CMAKE_C_LINK_EXECUTABLE
+  "<CMAKE_C_COMPILER> <FLAGS> <CMAKE_C_LINK_FLAGS> <LINK_FLAGS> <OBJECTS> -o <TARGET> -Wl,--start-group <LINK_LIBRARIES> -Wl,--end-group")
+
 # nusec_library(name SOURCES a.c ... [PUBLIC libs...] [PRIVATE libs...])
 # A static library; headers are included as "<folder>/<header>.h" from lib/, firmware/ or host/.
 function(nusec_library name)

@@ -123,7 +123,9 @@ enum spdm_error {
 
 /* Measurement blocks (DSP0274 1.2, 10.11.1). */
 #define SPDM_MEASUREMENT_DMTF 0x01
-#define SPDM_MEASUREMENT_RAW  0x80 /* or-ed into the value type */
+/* Value type and value size, counted in a block's size. */
+#define SPDM_MEASUREMENT_VALUE_HEADER 3
+#define SPDM_MEASUREMENT_RAW          0x80 /* or-ed into the value type */
 enum spdm_measurement_type {
     SPDM_MEASUREMENT_ROM = 0,
     SPDM_MEASUREMENT_FIRMWARE = 1,

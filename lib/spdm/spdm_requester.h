@@ -21,6 +21,7 @@
 #define NUSEC_SPDM_SPDM_REQUESTER_H
 
 #include "spdm/spdm_messages.h"
+#include "spdm/spdm_negotiation.h"
 #include "spdm/spdm_session.h"
 #include "spdm/spdm_transcript.h"
 
@@ -38,8 +39,9 @@ struct spdm_requester_ops {
 struct spdm_requester_config {
     const struct spdm_requester_ops *ops;
     void *context;
-    uint32_t capabilities; /* SPDM_CAPS_REQUESTER, or _MUTUAL with a chain */
-    struct bytes chain;    /* our own CertChain blob (slot 0), borrowed; empty without one */
+    uint32_t capabilities;     /* SPDM_CAPS_REQUESTER, or _MUTUAL with a chain */
+    struct bytes chain;        /* our own CertChain blob (slot 0), borrowed; empty without one */
+    struct bytes second_chain; /* slot 1, for the same key; normally empty */
     /* Longest CERTIFICATE portion asked for; 0 stands for the whole chain at once. */
     uint16_t certificate_portion;
 };
@@ -73,18 +75,29 @@ struct spdm_peer_error {
 };
 
 #define SPDM_VCA_MAX 256
+/* The longest request that enters a transcript. */
+#define SPDM_HASHED_REQUEST_MAX 128
+
+/* The device's side of the encapsulated flow, as far as we have to remember it. */
+struct spdm_served {
+    uint8_t request_id;
+    uint8_t code; /* of the encapsulated request to answer */
+    uint8_t slot;
+    uint16_t offset;
+    uint16_t length;
+    uint8_t count; /* requests served: bounds the flow */
+};
 
 struct spdm_requester {
     struct spdm_requester_config config;
     enum spdm_requester_state state;
     enum spdm_operation operation;
-    uint8_t step; /* request code to send next, or in flight */
+    uint8_t step; /* code of the request to send next, or in flight */
     enum status failure;
     struct spdm_peer_error peer_error;
     /* connection */
     bool connected;
-    uint32_t peer_capabilities;
-    uint32_t peer_transfer_size;
+    struct spdm_capabilities peer;
     uint8_t vca[SPDM_VCA_MAX];
     size_t vca_size;
     struct spdm_transcript transcript;
@@ -100,22 +113,20 @@ struct spdm_requester {
     bool key_hash_expected;
     /* session */
     struct spdm_session session;
-    enum spdm_privilege privilege;
     bool mutual;
-    uint8_t encapsulated_id;
-    uint8_t encapsulated_slot;
-    bool encapsulated_served; /* the device has fetched our whole chain */
+    uint8_t own_slot; /* our chain that the device fetched */
+    struct spdm_served served;
     uint8_t private_key[CRYPTO_PRIVATE_KEY_SIZE];
     /* operation */
     struct bytes argument;
     uint8_t slot;
     uint8_t measurement_index;
     uint8_t nonce[SPDM_NONCE_SIZE];
-    uint8_t pending[SPDM_MESSAGE_MAX]; /* last clear request sent; encapsulated answer to send */
-    size_t pending_size;
-    uint8_t result[SPDM_VCA_MAX + 64 + SPDM_MESSAGE_MAX];
+    uint8_t request[SPDM_HASHED_REQUEST_MAX]; /* in flight, for the transcripts */
+    size_t request_size;
+    uint8_t result[SPDM_VCA_MAX + SPDM_HASHED_REQUEST_MAX + SPDM_MESSAGE_MAX];
     size_t result_size;
-    size_t result_offset; /* of the part the accessor returns */
+    struct bytes result_part; /* what spdm_requester_result returns */
 };
 
 /* Copies `config`; ops, context and chain must outlive the requester. */

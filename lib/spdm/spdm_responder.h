@@ -95,9 +95,8 @@ struct spdm_responder {
     struct spdm_responder_config config;
     enum spdm_connection connection;
     uint32_t requester_capabilities;
-    uint32_t requester_transfer_size; /* longest message it takes */
-    uint8_t last_negotiation[48];     /* request to be recognised when repeated */
-    uint8_t last_negotiation_size;
+    uint32_t requester_transfer_size;             /* longest message it takes */
+    uint8_t last_negotiation[CRYPTO_DIGEST_SIZE]; /* hash of a request that may be repeated */
     struct spdm_transcript transcript;
     struct spdm_session session;
     struct spdm_mutual mutual;
