@@ -37,7 +37,7 @@ int store_firmware_insert(struct store_db *db, const struct store_firmware *firm
                    (int64_t)firmware->created) != 0)
         return -1;
     if (store_changes_last(db) != 0)
-        return 0;
+        return 1;
     if (store_firmware_find(db, firmware->id, &stored, error) != 0)
         return -1;
     if (memcmp(stored.sha256, firmware->sha256, sizeof stored.sha256) != 0 ||

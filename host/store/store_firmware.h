@@ -24,7 +24,7 @@ struct store_firmware {
     uint64_t created;
 };
 
-/* The same octets under the same names are no error and change nothing; under other names
+/* 1: stored; 0: the same octets are there under the same names; under other names
  * ERROR_CONFLICT. */
 int store_firmware_insert(struct store_db *db, const struct store_firmware *firmware,
                           struct error *error);

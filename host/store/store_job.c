@@ -174,17 +174,15 @@ int store_job_record(struct store_db *db, struct store_job *job, uint64_t now, c
     return result;
 }
 
-int store_package_insert(struct store_db *db, struct store_job *job, struct store_package *package,
+int store_package_insert(struct store_db *db, const char *job_id, struct store_package *package,
                          struct error *error) {
     if (store_exec(db, error,
                    "INSERT INTO packages(job_id, programmer_id, epoch, token_hash, issued)"
                    " VALUES(?,?,?,?,?)",
-                   "ttibi", job->id, package->programmer_id, (int64_t)package->epoch,
+                   "ttibi", job_id, package->programmer_id, (int64_t)package->epoch,
                    bytes_of(package->token_hash, sizeof package->token_hash),
                    (int64_t)package->issued) != 0)
         return -1;
     package->sequence = (uint64_t)store_last_rowid(db);
-    job->sequence = package->sequence;
-    memcpy(job->token_hash, package->token_hash, sizeof job->token_hash);
     return 0;
 }

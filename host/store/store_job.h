@@ -75,9 +75,9 @@ struct store_package {
     uint64_t issued;
 };
 
-/* A new package of the job: `package->sequence` is assigned, and from now on only its token is
- * right. Changes `job`; the caller saves it. */
-int store_package_insert(struct store_db *db, struct store_job *job, struct store_package *package,
+/* A new package of the job; `package->sequence` is assigned. It counts only when the job's own
+ * sequence and token hash are set to it and saved. */
+int store_package_insert(struct store_db *db, const char *job_id, struct store_package *package,
                          struct error *error);
 
 #endif

@@ -1,0 +1,143 @@
+/*
+ * What the server does, without HTTP: jobs, programmers, firmware, units. The API layer calls it;
+ * it calls the database (store), the token (authority) and the firmware files (blobs).
+ *
+ * Reading happens on the caller's own connection. A function that changes something either blocks
+ * until it is committed, or, on the hot path, only prepares the write: the caller submits it and is
+ * told when it is durable (see api_commit in api.h).
+ */
+#ifndef NUSEC_SERVER_SERVICE_H
+#define NUSEC_SERVER_SERVICE_H
+
+#include "base/clock.h"
+#include "server/authority.h"
+#include "store/store_device.h"
+#include "store/store_event.h"
+#include "store/store_firmware.h"
+#include "store/store_ledger.h"
+#include "store/store_programmer.h"
+#include "store/store_unit.h"
+
+#define SERVICE_VERSION      "0.1.0"
+#define SERVICE_COUNT_MAX    10000000u /* units of one job */
+#define SERVICE_UIDS_MAX     100000u
+#define SERVICE_FIRMWARE_MAX ((size_t)8 << 20)
+
+struct service {
+    struct server_data data;
+    struct authority authority;
+    struct store *store;
+    struct clock clock;
+    struct buffer chain_b64; /* JSON: "root","device ca" as every certificate answer has them */
+};
+
+/* `outstanding` as in struct store_config. */
+int service_open(struct service *service, const char *directory,
+                 const struct store_config *store_config, struct error *error);
+void service_close(struct service *service);
+
+uint64_t service_now(const struct service *service);
+/* "job-" and 8 hexadecimal digits. */
+int service_new_id(const char *prefix, char id[STORE_ID_MAX + 1], struct error *error);
+/* Text for names: 1 to 64 bytes of printable ASCII; ERROR_BAD_REQUEST names the field. */
+int service_check_text(const char *field, const char *text, struct error *error);
+
+/* An event of its own, blocking. */
+int service_note(struct service *service, const char *type, const char *actor, const char *subject,
+                 const char *job_id, const char *detail, struct error *error);
+
+/* Programmers (service_programmers.c). `actor` is who asks, for the event table. */
+struct service_enrolment {
+    const char *name;
+    const char *csr_pem;
+    const char *assurance;
+    const char *actor;
+    struct store_programmer programmer; /* result */
+    struct buffer certificate;          /* result, DER */
+};
+int service_programmer_enrol(struct service *service, struct service_enrolment *enrolment,
+                             struct error *error);
+int service_programmer_revoke(struct service *service, const char *id, const char *actor,
+                              struct error *error);
+
+struct service_agreement {
+    const char *programmer_id;
+    const char *actor;
+    uint8_t peer_point[65];
+    uint8_t peer_signature[64];
+    /* results */
+    uint64_t epoch;
+    uint8_t point[65];
+    uint8_t signature[64];
+    uint8_t wrapped_key[64];
+    size_t wrapped_key_size;
+};
+/* The key of the next epoch; the programmer must have signed the transcript. */
+int service_programmer_agree(struct service *service, struct store_db *reader,
+                             struct service_agreement *agreement, struct error *error);
+
+/* Firmware (service_firmware.c). */
+struct service_upload {
+    const char *kind;
+    const char *family;
+    const char *version;
+    const char *actor;
+    struct bytes octets;
+    struct store_firmware firmware; /* result */
+};
+int service_firmware_upload(struct service *service, struct service_upload *upload,
+                            struct error *error);
+/* The octets, checked against their hash, appended. */
+int service_firmware_read(struct service *service, const struct store_firmware *firmware,
+                          struct buffer *octets, struct error *error);
+
+/* Jobs (service_jobs.c). */
+struct service_order {
+    struct store_job job; /* product to assurance filled by the caller; id is a result */
+    uint8_t *uids;
+    size_t uid_count;
+    const char *actor;
+};
+int service_job_create(struct service *service, struct store_db *reader,
+                       struct service_order *order, struct error *error);
+/* A new package with a new token, which from now on is the only one that is right. */
+int service_job_export(struct service *service, struct store_db *reader, const char *job_id,
+                       const char *actor, struct buffer *package, uint64_t *sequence,
+                       struct error *error);
+
+struct service_activation {
+    const char *job_id;
+    const char *programmer_id;
+    uint8_t token_hash[32];
+    uint64_t sequence;
+    uint64_t now;
+    struct store_job job; /* result */
+};
+int service_job_activate(struct service *service, struct service_activation *activation,
+                         struct error *error);
+
+/* Units (service_units.c): each prepares a write of store_unit.h. */
+void service_token_hash(const uint8_t token[32], uint8_t hash[32]);
+int service_prepare_reservation(struct service *service, struct store_reservation *reservation,
+                                struct error *error);
+
+struct service_issue {
+    struct store_issue write;
+    uint8_t csr[1024];
+    size_t csr_size;
+    uint8_t der[UNIT_DER_MAX];
+};
+/* Reads and verifies the CSR and signs the certificate. 1: the same request was answered before
+ * and write.issued_der is already filled; 0: submit store_unit_issue. */
+int service_prepare_issue(struct service *service, struct store_db *reader,
+                          struct service_issue *issue, struct error *error);
+
+struct service_permit {
+    struct store_permit write;
+    struct buffer encoded;
+};
+/* 1: `encoded` was issued before; 0: submit store_unit_permit. */
+int service_prepare_permit(struct service *service, struct store_db *reader,
+                           struct service_permit *permit, struct error *error);
+
+#endif
