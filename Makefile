@@ -34,7 +34,7 @@ test: deps
 	@JOBS='$(JOBS)' scripts/test.sh
 
 bench: host firmware
-	@tests/bench/bench.sh
+	@tests/bench/run.sh
 
 format: deps
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i

@@ -115,7 +115,10 @@ line_start_server() {
 # line_start_programmer [launcher]
 line_start_programmer() {
     local program=(nusec-programmer)
-    if [ "${1:-}" = launcher ]; then program=(nusec-programmer-launcher); fi
+    if [ "${1:-}" = launcher ]; then
+        program=(nusec-programmer-launcher --state "$LINE/programmer"
+            --program "$BIN/nusec-programmer" --)
+    fi
     line_start programmer "${program[@]}" run --state "$LINE/programmer" \
         --socket "$LINE/programmer.sock" --pin-file "$LINE/programmer.pin" --server "$LINE_URL"
     line_wait programmer 20 nusec programmer status

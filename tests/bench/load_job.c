@@ -201,8 +201,7 @@ static int open_package(struct setup *setup, const json_t *answer, struct load_j
                                     .operations_ca = buffer_bytes(&setup->operations_ca)};
     reader.cipher.decrypt = decrypt;
     reader.cipher.context = hsm_key(setup->hsm, "aes", error);
-    x509_sha256(buffer_bytes(&setup->certificate),
-                            reader.programmer_certificate_sha256);
+    x509_sha256(buffer_bytes(&setup->certificate), reader.programmer_certificate_sha256);
     if (reader.cipher.context == NULL ||
         json_read_base64_buffer(answer, "package_b64", PACKAGE_SIZE_MAX, &encoded, error) != 0 ||
         package_open(buffer_bytes(&encoded), &reader, clock_now_s(&clock_system), &package,

@@ -128,8 +128,8 @@ setup() {
     line_stop programmer
     cp "$BIN/nusec-programmer" "$LINE/nusec-programmer"
     printf 'x' >>"$LINE/nusec-programmer"
-    run timeout 10 nusec-programmer-launcher --program "$LINE/nusec-programmer" \
-        run --state "$LINE/programmer" --socket "$LINE/programmer.sock" \
+    run timeout 10 nusec-programmer-launcher --state "$LINE/programmer" \
+        --program "$LINE/nusec-programmer" -- run --state "$LINE/programmer" --socket "$LINE/programmer.sock" \
         --pin-file "$LINE/programmer.pin" --server "$LINE_URL"
     [ "$status" -eq 54 ]
     line_start_programmer launcher
