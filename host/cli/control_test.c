@@ -79,7 +79,7 @@ static json_t *call(const char *answer, int *events, char *request, struct error
     control_close(control);
     stop(&programmer);
     if (request != NULL)
-        (void)strcpy(request, programmer.request);
+        memcpy(request, programmer.request, sizeof(programmer.request));
     return result;
 }
 
