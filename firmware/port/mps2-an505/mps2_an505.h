@@ -9,19 +9,22 @@
 
 #include "hal/hal.h"
 
-#define MPS2_UART0       0x50200000u /* the device link */
-#define MPS2_UART1       0x50201000u /* fed from the host's random source: the TRNG */
-#define MPS2_FPGAIO      0x50302000u
-#define MPS2_SCB_VTOR    0xE000ED08u
-#define MPS2_SCB_AIRCR   0xE000ED0Cu
-#define MPS2_SCB_SHCSR   0xE000ED24u
-#define MPS2_NVIC_ENABLE 0xE000E100u
-#define MPS2_NVIC_CLEAR  0xE000E280u
-#define MPS2_MPU_CTRL    0xE000ED94u
-#define MPS2_MPU_RNR     0xE000ED98u
-#define MPS2_MPU_RBAR    0xE000ED9Cu
-#define MPS2_MPU_RLAR    0xE000EDA0u
-#define MPS2_MPU_MAIR0   0xE000EDC0u
+#define MPS2_UART0         0x50200000u /* the device link */
+#define MPS2_UART1         0x50201000u /* fed from the host's random source: the TRNG */
+#define MPS2_FPGAIO        0x50302000u
+#define MPS2_SYSTICK_CTRL  0xE000E010u
+#define MPS2_SYSTICK_LOAD  0xE000E014u
+#define MPS2_SYSTICK_VALUE 0xE000E018u
+#define MPS2_SCB_ICSR      0xE000ED04u
+#define MPS2_SCB_VTOR      0xE000ED08u
+#define MPS2_SCB_AIRCR     0xE000ED0Cu
+#define MPS2_NVIC_ENABLE   0xE000E100u
+#define MPS2_NVIC_CLEAR    0xE000E280u
+#define MPS2_MPU_CTRL      0xE000ED94u
+#define MPS2_MPU_RNR       0xE000ED98u
+#define MPS2_MPU_RBAR      0xE000ED9Cu
+#define MPS2_MPU_RLAR      0xE000EDA0u
+#define MPS2_MPU_MAIR0     0xE000EDC0u
 
 #define MPS2_UART0_RX_IRQ 32u
 
@@ -37,10 +40,11 @@ enum status mps2_uart_write(const uint8_t *data, size_t size);
 bool mps2_uart_overrun(void);
 /* Interrupts off for so long, the receiver's 16-byte FIFO alone catching what comes in. */
 void mps2_uart_stall(uint32_t microseconds);
-/* Sleeps until an interrupt, unless a byte is waiting. */
+/* Sleeps until an interrupt, unless a byte is waiting; 50 times a second at least it wakes. */
 void mps2_uart_wait(void);
 
 void mps2_clock_start(void);
+void mps2_clock_tick(void); /* the SysTick handler */
 uint64_t mps2_clock_us(void);
 
 /* The shape of crypto_entropy_function. */

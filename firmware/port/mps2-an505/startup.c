@@ -8,9 +8,10 @@
 
 #include <string.h>
 
-#define STACK_PAINT 0xA5A5A5A5u
-#define IRQ_COUNT   (MPS2_UART0_RX_IRQ + 1)
-#define NVIC_WORDS  2
+#define STACK_PAINT     0xA5A5A5A5u
+#define IRQ_COUNT       (MPS2_UART0_RX_IRQ + 1)
+#define NVIC_WORDS      2
+#define ICSR_CLEAR_TICK 0x02000000u
 
 /* From the linker script. */
 extern uint32_t image_stack_bottom[];
@@ -46,7 +47,8 @@ const struct vector_table image_vectors __attribute__((section(".vectors"), alig
                   [3] = image_fault_entry,
                   [4] = image_fault_entry,
                   [5] = image_fault_entry,
-                  [6] = image_fault_entry},
+                  [6] = image_fault_entry,
+                  [14] = mps2_clock_tick},
     .interrupt = {[MPS2_UART0_RX_IRQ] = mps2_uart_interrupt},
 };
 
@@ -71,6 +73,8 @@ __attribute__((naked)) void image_fault_entry(void) {
 }
 
 static void clear_interrupts(void) {
+    *mps2_word(MPS2_SYSTICK_CTRL) = 0;
+    *mps2_word(MPS2_SCB_ICSR) = ICSR_CLEAR_TICK;
     for (uint32_t i = 0; i < NVIC_WORDS; i++) {
         *mps2_word(MPS2_NVIC_ENABLE + 0x80 + 4 * i) = 0xFFFFFFFFu; /* disable */
         *mps2_word(MPS2_NVIC_CLEAR + 4 * i) = 0xFFFFFFFFu;
