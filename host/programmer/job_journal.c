@@ -33,6 +33,7 @@ struct job_journal {
     struct line_place *lines; /* lines[i] is entry i + 1 */
     size_t line_capacity;
     struct unit_table units;
+    uint64_t package_sequence;
     uint32_t count;
 };
 
@@ -131,12 +132,15 @@ static const char *entry_apply(struct job_journal *journal, const struct ledger_
     int type = entry_type_of(entry->type);
     struct bytes uid;
     uint64_t count = 0;
+    uint64_t sequence = 0;
     if (type < 0)
         return "an unknown entry type";
     if (type == ENTRY_IMPORTED) {
-        if (ledger_body_number(entry, "count", &count) != 0 || count > UINT32_MAX)
+        if (ledger_body_number(entry, "count", &count) != 0 || count > UINT32_MAX ||
+            ledger_body_number(entry, "sequence", &sequence) != 0)
             return "an import without its count";
         journal->count = (uint32_t)count;
+        journal->package_sequence = sequence;
         return NULL;
     }
     if (ledger_body_bytes(entry, "uid", &uid) != 0 || uid.size != JOB_UID_SIZE)
@@ -358,6 +362,31 @@ int job_journal_imported(struct job_journal *journal, const char *job_id, uint64
     return failed;
 }
 
+int job_journal_take(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                     struct job_unit *unit, struct error *error) {
+    int failed = 0;
+    (void)pthread_mutex_lock(&journal->mutex);
+    struct job_unit *known = unit_table_add(&journal->units, uid);
+    if (known == NULL) {
+        failed = error_set(error, ERROR_INTERNAL, "out of memory");
+    } else if (known->in_work) {
+        failed = error_set(error, ERROR_BUSY, "another site has a chip with the same UID");
+    } else {
+        known->in_work = true;
+        *unit = *known;
+    }
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return failed;
+}
+
+void job_journal_give(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE]) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    struct job_unit *known = unit_table_find(&journal->units, uid);
+    if (known != NULL)
+        known->in_work = false;
+    (void)pthread_mutex_unlock(&journal->mutex);
+}
+
 static bool unit_is_open(const struct job_unit *unit) {
     return unit->state == JOB_UNIT_RESERVING || unit->state == JOB_UNIT_RESERVED ||
            unit->state == JOB_UNIT_ISSUED;
@@ -368,7 +397,7 @@ static bool unit_is_final(const struct job_unit *unit) {
 }
 
 static void numbers_take(const struct job_journal *journal, struct job_numbers *numbers) {
-    *numbers = (struct job_numbers){.count = journal->count};
+    *numbers = (struct job_numbers){.count = journal->count, .sequence = journal->package_sequence};
     uint32_t taken = 0;
     for (size_t i = 0; i < journal->units.count; i++) {
         const struct job_unit *unit = &journal->units.units[i];
@@ -389,18 +418,18 @@ void job_journal_numbers(struct job_journal *journal, struct job_numbers *number
     (void)pthread_mutex_unlock(&journal->mutex);
 }
 
-/* A failed attempt may have left a certificate behind, so the next one gets a new number; after a
- * refusal the server knows nothing of it. */
+/* A failed attempt may have left a certificate behind, and a refusal may have been for the number
+ * itself, so the next attempt always gets a new one. */
 static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
                           struct error *error) {
     const struct job_unit *known = unit_table_find(&journal->units, uid);
     uint32_t attempt = 1;
-    if (known != NULL) {
+    if (known != NULL && known->state != JOB_UNIT_NONE) {
         if (unit_is_open(known))
             return 0;
         if (known->state == JOB_UNIT_IDENTIFIED)
             return error_set(error, ERROR_ALREADY_IDENTIFIED, "this chip has its identity already");
-        attempt = known->attempt + (known->state == JOB_UNIT_FAILED ? 1 : 0);
+        attempt = known->attempt + 1;
     }
     struct job_numbers numbers;
     numbers_take(journal, &numbers);
@@ -498,16 +527,6 @@ int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const
 int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error) {
     struct ledger_member members[2] = {{0}, member_text("state", job_unit_state_name(unit->state))};
     return unit_append(journal, unit, ENTRY_REPORTED, members, 2, error);
-}
-
-bool job_journal_find(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
-                      struct job_unit *unit) {
-    (void)pthread_mutex_lock(&journal->mutex);
-    const struct job_unit *known = unit_table_find(&journal->units, uid);
-    if (known != NULL)
-        *unit = *known;
-    (void)pthread_mutex_unlock(&journal->mutex);
-    return known != NULL;
 }
 
 bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit *unit) {

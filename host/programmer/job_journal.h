@@ -15,7 +15,7 @@
  *
  *     -> RESERVING -> RESERVED -> ISSUED -> IDENTIFIED
  *           |            \___________\____> FAILED (-> RESERVING, next attempt)
- *           \-> REFUSED (-> RESERVING, same attempt)
+ *           \-> REFUSED (-> RESERVING, next attempt)
  *
  * Remaining = count of the job less the units that are in work, identified, or failed without the
  * server knowing it yet. The server's own number may be lower, and it decides.
@@ -55,6 +55,7 @@ struct job_unit {
     char reason[JOB_REASON_MAX + 1];
     uint32_t seconds;
     uint64_t updated_s;
+    bool in_work; /* in a site's hands now; not stored */
 };
 
 struct job_journal;
@@ -66,6 +67,14 @@ void job_journal_close(struct job_journal *journal);
 /* An import; `count` is the job's count from now on. */
 int job_journal_imported(struct job_journal *journal, const char *job_id, uint64_t sequence,
                          uint32_t count, uint64_t expiry_s, struct error *error);
+
+/*
+ * Only one thread works on a UID at a time: two sites that show the same UID mean a copied chip.
+ * ERROR_BUSY if it is taken. `unit` is its state so far, NONE for a new UID.
+ */
+int job_journal_take(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                     struct job_unit *unit, struct error *error);
+void job_journal_give(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE]);
 
 /*
  * Takes one from the remaining count for this UID, or takes up its unit that is still open.
@@ -89,11 +98,8 @@ int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const
                        const char *reason, uint32_t seconds, struct error *error);
 int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error);
 
-/* False if the UID is unknown. */
-bool job_journal_find(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
-                      struct job_unit *unit);
-
 struct job_numbers {
+    uint64_t sequence; /* of the newest package imported */
     uint32_t count;
     uint32_t remaining;
     uint32_t open; /* RESERVING, RESERVED, ISSUED */

@@ -1,0 +1,261 @@
+#include "programmer/job.h"
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT        1
+#define PACKAGE_FILE  "package.json"
+#define LEDGER_FILE   "ledger"
+#define STOPPED_FILE  "stopped"
+#define STOPPED_LIMIT 256
+#define RECORD_LIMIT  (2U * PACKAGE_SIZE_MAX)
+#define SYNC_BATCH    64
+
+bool job_id_is_safe(const char *id) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    size_t size = strlen(id);
+    return size > 0 && size <= PACKAGE_TEXT_MAX && strspn(id, allowed) == size;
+}
+
+int job_package_open(const struct job_keys *keys, struct bytes encoded, uint32_t epoch,
+                     uint64_t now_s, struct package *package, struct error *error) {
+    struct hsm_key *key = key_store_epoch_key(keys->key_store, epoch, error);
+    if (key == NULL)
+        return -1;
+    struct package_reader reader = {
+        .epoch = epoch,
+        .root = buffer_bytes(&keys->identity->root),
+        .operations_ca = buffer_bytes(&keys->identity->operations_ca),
+        .cipher = key_store_package_cipher(key),
+    };
+    memcpy(reader.programmer_certificate_sha256, keys->identity->certificate_sha256, 32);
+    return package_open(encoded, &reader, now_s, package, error);
+}
+
+static char *job_directory(const char *state_directory, const char *id) {
+    char *jobs = path_join(state_directory, "jobs");
+    char *directory = jobs != NULL ? path_join(jobs, id) : NULL;
+    free(jobs);
+    return directory;
+}
+
+static int stopped_load(struct job *job, struct error *error) {
+    struct buffer reason = {0};
+    char *path = path_join(job->directory, STOPPED_FILE);
+    int failed = 0;
+    if (path != NULL && file_exists(path)) {
+        (void)file_read(path, STOPPED_LIMIT, &reason, error);
+        failed =
+            error_set(error, ERROR_LEDGER_DIVERGED, "the job is stopped: %s", buffer_text(&reason));
+    }
+    free(path);
+    buffer_free(&reason);
+    return failed;
+}
+
+static void job_stop(struct job *job, const struct error *why) {
+    struct error error;
+    char *path = path_join(job->directory, STOPPED_FILE);
+    if (path == NULL ||
+        file_write_durable(path, bytes_of(why->message, strlen(why->message)), 0600, &error) != 0)
+        log_failure("job.stop", "job", job->id, "error", "the reason was not stored");
+    free(path);
+    (void)pthread_mutex_lock(&job->problem_lock);
+    job->problem = *why;
+    (void)pthread_mutex_unlock(&job->problem_lock);
+    log_failure("job.stopped", "job", job->id, "why", why->message);
+}
+
+static int package_decode(struct job *job, const json_t *record, const struct job_keys *keys,
+                          struct error *error) {
+    struct buffer encoded = {0};
+    uint32_t format = 0;
+    uint32_t epoch = 0;
+    uint64_t imported_s = 0;
+    int failed = -1;
+    if (json_read_u32(record, "format", &format, error) == 0 &&
+        json_read_u32(record, "epoch", &epoch, error) == 0 &&
+        json_read_u64(record, "imported", &imported_s, error) == 0 &&
+        json_read_base64_buffer(record, "package_b64", PACKAGE_SIZE_MAX, &encoded, error) == 0)
+        failed = format == FORMAT
+                     ? job_package_open(keys, buffer_bytes(&encoded), epoch, imported_s,
+                                        &job->package, error)
+                     : error_set(error, ERROR_UNSUPPORTED, "format %u is not known", format);
+    buffer_free(&encoded);
+    if (failed == 0 && strcmp(job->package.job_id, job->id) != 0)
+        failed = error_set(error, ERROR_ALTERED, "the package in jobs/%s is for %s", job->id,
+                           job->package.job_id);
+    return failed;
+}
+
+static int package_load(struct job *job, const struct job_keys *keys, struct error *error) {
+    struct buffer text = {0};
+    json_t *record = NULL;
+    char *path = path_join(job->directory, PACKAGE_FILE);
+    int failed = -1;
+    if (path == NULL)
+        (void)error_set(error, ERROR_INTERNAL, "out of memory");
+    else if (file_read(path, RECORD_LIMIT, &text, error) == 0 &&
+             (record = json_parse_object(buffer_bytes(&text), error)) != NULL)
+        failed = package_decode(job, record, keys, error);
+    json_decref(record);
+    buffer_free(&text);
+    free(path);
+    return failed;
+}
+
+static int journal_load(struct job *job, struct error *error) {
+    char *path = path_join(job->directory, LEDGER_FILE);
+    if (path == NULL)
+        return error_set(error, ERROR_INTERNAL, "out of memory");
+    int failed = job_journal_open(path, &job->journal, error);
+    free(path);
+    return failed;
+}
+
+/* Import stores the package and then notes it in the ledger; a crash in between is made good. */
+static int import_note(struct job *job, struct error *error) {
+    struct job_numbers numbers;
+    job_journal_numbers(job->journal, &numbers);
+    if (numbers.sequence >= job->package.sequence)
+        return 0;
+    return job_journal_imported(job->journal, job->id, job->package.sequence, job->package.count,
+                                job->package.expiry_s, error);
+}
+
+struct job *job_load(const char *state_directory, const char *id, const struct job_keys *keys,
+                     struct error *error) {
+    struct job *job = calloc(1, sizeof *job);
+    if (job == NULL || (job->directory = job_directory(state_directory, id)) == NULL) {
+        free(job);
+        (void)error_set(error, ERROR_INTERNAL, "out of memory");
+        return NULL;
+    }
+    (void)snprintf(job->id, sizeof job->id, "%s", id);
+    (void)pthread_mutex_init(&job->sync_lock, NULL);
+    (void)pthread_mutex_init(&job->problem_lock, NULL);
+    if (package_load(job, keys, &job->problem) == 0 && journal_load(job, &job->problem) == 0 &&
+        import_note(job, &job->problem) == 0)
+        (void)stopped_load(job, &job->problem);
+    if (job->problem.code != ERROR_NONE)
+        log_error_event("job.problem", &job->problem);
+    return job;
+}
+
+void job_free(struct job *job) {
+    if (job == NULL)
+        return;
+    job_journal_close(job->journal);
+    package_free(&job->package);
+    (void)pthread_mutex_destroy(&job->sync_lock);
+    (void)pthread_mutex_destroy(&job->problem_lock);
+    free(job->directory);
+    free(job);
+}
+
+int job_store(const char *state_directory, const struct package *package, struct bytes encoded,
+              uint32_t epoch, uint64_t imported_s, struct error *error) {
+    struct buffer text = {0};
+    char *directory = job_directory(state_directory, package->job_id);
+    char *path = directory != NULL ? path_join(directory, PACKAGE_FILE) : NULL;
+    json_t *record =
+        json_pack("{s:i,s:I,s:I,s:o}", "format", FORMAT, "epoch", (json_int_t)epoch, "imported",
+                  (json_int_t)imported_s, "package_b64", json_base64(encoded));
+    int failed = -1;
+    if (path == NULL || record == NULL)
+        (void)error_set(error, ERROR_INTERNAL, "out of memory");
+    else if (directory_create_private(directory, error) == 0 &&
+             json_write(record, &text, error) == 0)
+        failed = file_write_durable(path, buffer_bytes(&text), 0600, error);
+    json_decref(record);
+    buffer_free(&text);
+    free(path);
+    free(directory);
+    return failed;
+}
+
+int job_check(struct job *job, struct error *error) {
+    (void)pthread_mutex_lock(&job->problem_lock);
+    int failed = job->problem.code == ERROR_NONE ? 0 : -1;
+    if (failed != 0)
+        *error = job->problem;
+    (void)pthread_mutex_unlock(&job->problem_lock);
+    return failed;
+}
+
+static int diverged(const struct job *job, uint64_t sequence, const char *why,
+                    struct error *error) {
+    (void)error_set(error, ERROR_LEDGER_DIVERGED, "the ledger of %s diverged at entry %llu: %s",
+                    job->id, (unsigned long long)sequence, why);
+    return error_hint(error, "the job is stopped; the OEM has to look into it");
+}
+
+static int head_agree(struct job *job, struct server *server, struct error *error) {
+    uint64_t sequence = 0;
+    uint8_t theirs[LEDGER_HASH_SIZE];
+    uint8_t ours[LEDGER_HASH_SIZE];
+    if (server_ledger_head(server, job->id, &sequence, theirs, error) != 0)
+        return -1;
+    if (!job_journal_hash(job->journal, sequence, ours))
+        return diverged(job, sequence, "the server has entries that are missing here", error);
+    if (memcmp(ours, theirs, sizeof ours) != 0)
+        return diverged(job, sequence, "the server has another entry there", error);
+    job->acknowledged = sequence;
+    job->head_agreed = true;
+    return 0;
+}
+
+static int batch_send(struct job *job, struct server *server, uint64_t head, struct error *error) {
+    uint64_t first = job->acknowledged + 1;
+    uint64_t last = head - first < SYNC_BATCH ? head : first + SYNC_BATCH - 1;
+    json_t *lines = json_array();
+    int failed = 0;
+    for (uint64_t sequence = first; sequence <= last && failed == 0; sequence++) {
+        struct buffer line = {0};
+        failed = job_journal_line(job->journal, sequence, &line, error);
+        if (failed == 0)
+            (void)json_array_append_new(lines, json_string(buffer_text(&line)));
+        buffer_free(&line);
+    }
+    if (failed == 0)
+        failed = server_ledger_append(server, job->id, first, lines, error);
+    if (failed == 0)
+        job->acknowledged = last;
+    json_decref(lines);
+    return failed;
+}
+
+static int sync_locked(struct job *job, struct server *server, struct error *error) {
+    struct ledger_head head;
+    if (!job->head_agreed && head_agree(job, server, error) != 0)
+        return -1;
+    job_journal_head(job->journal, &head);
+    while (job->acknowledged < head.sequence)
+        if (batch_send(job, server, head.sequence, error) != 0) {
+            /* A lost answer leaves the server ahead of what we think: ask again before judging. */
+            job->head_agreed = false;
+            return -1;
+        }
+    return 0;
+}
+
+int job_sync(struct job *job, struct server *server, struct error *error) {
+    (void)pthread_mutex_lock(&job->sync_lock);
+    int failed = job_check(job, error);
+    if (failed == 0) {
+        failed = sync_locked(job, server, error);
+        if (failed != 0 && error->code == ERROR_LEDGER_DIVERGED)
+            failed = sync_locked(job, server, error);
+        if (failed != 0 && error->code == ERROR_LEDGER_DIVERGED)
+            job_stop(job, error);
+    }
+    (void)pthread_mutex_unlock(&job->sync_lock);
+    return failed;
+}

@@ -1,0 +1,70 @@
+/*
+ * One imported job: the package, kept as it came, and the journal of what was made under it.
+ *
+ * On disk, in jobs/<id>/ of the state directory:
+ *   package.json   the package, still encrypted under AES_NuLink3, with its epoch and import time;
+ *                  so the token is stored only as the key store protects it, and count, expiry and
+ *                  UID list are read from under the OEM's signature each time
+ *   ledger         job_journal.h
+ *   stopped        why the job was stopped for good, if it was
+ */
+#ifndef NUSEC_PROGRAMMER_JOB_H
+#define NUSEC_PROGRAMMER_JOB_H
+
+#include "programmer/identity.h"
+#include "programmer/job_journal.h"
+#include "programmer/key_store.h"
+#include "programmer/server.h"
+
+#include <pthread.h>
+
+struct job {
+    char id[PACKAGE_TEXT_MAX + 1];
+    char *directory;
+    struct package package;
+    struct job_journal *journal; /* NULL if the job could not be loaded: `problem` says why */
+    pthread_mutex_t problem_lock;
+    struct error problem;
+    unsigned users;            /* running calls; under the owner's lock, as is: */
+    bool is_claimed;           /* an import is about to replace it */
+    pthread_mutex_t sync_lock; /* one synchronisation at a time */
+    bool head_agreed;          /* the server's head was compared since the daemon started */
+    uint64_t acknowledged;     /* entries the server has */
+    struct job *next;
+};
+
+/* What opening a package needs. */
+struct job_keys {
+    const struct identity *identity;
+    const struct key_store *key_store;
+};
+
+/* Opens `encoded` with the key of `epoch`; package_open's errors. */
+int job_package_open(const struct job_keys *keys, struct bytes encoded, uint32_t epoch,
+                     uint64_t now_s, struct package *package, struct error *error);
+
+/* Letters, digits, '-' and '_' only: ids become file names and URL paths. */
+bool job_id_is_safe(const char *id);
+
+/*
+ * Loads jobs/<id>. A job that cannot be read is returned all the same, with `problem`, so that
+ * status can name it. NULL only without memory.
+ */
+struct job *job_load(const char *state_directory, const char *id, const struct job_keys *keys,
+                     struct error *error);
+void job_free(struct job *job);
+
+/* Stores a package that was checked and activated; then the job can be loaded. */
+int job_store(const char *state_directory, const struct package *package, struct bytes encoded,
+              uint32_t epoch, uint64_t imported_s, struct error *error);
+
+/* 0 if units may be made; else why not (damaged, stopped). */
+int job_check(struct job *job, struct error *error);
+
+/*
+ * Sends the entries the server does not have. ERROR_LEDGER_DIVERGED when the two ledgers disagree:
+ * the job is then stopped for good and the message names the entry.
+ */
+int job_sync(struct job *job, struct server *server, struct error *error);
+
+#endif

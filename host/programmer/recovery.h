@@ -1,0 +1,24 @@
+/*
+ * Making the server and the journal agree again, without the chips: after a crash, a power cut, or
+ * a time without network.
+ *
+ *   identified or failed, not acknowledged   the report is sent again (the server takes repeats)
+ *   reserving, reserved                      nothing was given to the chip: reported as failed, the
+ *                                            count comes back, the chip starts anew
+ *   issued                                   left open: the chip may have its identity; it resumes
+ *                                            when it comes back (unit.h)
+ */
+#ifndef NUSEC_PROGRAMMER_RECOVERY_H
+#define NUSEC_PROGRAMMER_RECOVERY_H
+
+#include "programmer/job.h"
+
+/* Everything of the job that is not in a site's hands; sites in work are known by their lease. Then
+ * the ledger is synchronised. -1 with ERROR_OFFLINE when the server is away: later again. */
+int recovery_run(struct job *job, struct server *server, struct error *error);
+
+/* Reports the end of one unit and notes the answer. One try. */
+int recovery_report(struct job *job, struct server *server, struct job_unit *unit,
+                    struct error *error);
+
+#endif

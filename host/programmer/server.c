@@ -1,0 +1,350 @@
+#include "programmer/server.h"
+
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "http/http_client.h"
+#include "programmer/software.h"
+#include "programmer/tls_key.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define POOL_MAX         16
+#define FIRST_PAUSE_MS   250
+#define LONGEST_PAUSE_MS 8000
+#define PAUSE_SLICE_MS   100
+#define CONNECT_MS       4000
+#define REQUEST_MS       20000
+#define PATH_MAX_SIZE    192
+#define PERMIT_MAX       4096
+#define SIGNED_TIME_MAX  4096
+#define MANIFEST_LIMIT   4096
+
+struct server {
+    struct http_client_options client_options;
+    char *root_path;
+    char *url;
+    struct identity identity;
+    struct tls_identity tls;
+    const atomic_bool *stop;
+    pthread_mutex_t mutex;
+    struct http_client *idle[POOL_MAX];
+    size_t idle_count;
+};
+
+static int server_fill(struct server *server, const struct server_options *options,
+                       struct error *error) {
+    (void)pthread_mutex_init(&server->mutex, NULL);
+    server->stop = options->stop;
+    server->url = strdup(options->url);
+    server->root_path = identity_root_path(options->directory);
+    if (server->url == NULL || server->root_path == NULL)
+        return error_set(error, ERROR_INTERNAL, "out of memory");
+    if (identity_copy(&server->identity, options->identity, error) != 0)
+        return -1;
+    server->tls.key = tls_key_new(options->key_store, error);
+    if (server->tls.key == NULL)
+        return -1;
+    server->tls.certificate = buffer_bytes(&server->identity.programmer);
+    server->tls.operations_ca = buffer_bytes(&server->identity.operations_ca);
+    server->client_options = (struct http_client_options){
+        .base_url = server->url,
+        .ca_path = server->root_path,
+        .tls_setup = tls_key_setup,
+        .tls_user = &server->tls,
+        .connect_timeout_ms = CONNECT_MS,
+        .timeout_ms = REQUEST_MS,
+        .response_limit = SOFTWARE_SIZE_MAX + 4096,
+    };
+    return 0;
+}
+
+struct server *server_open(const struct server_options *options, struct error *error) {
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        (void)error_set(error, ERROR_INTERNAL, "out of memory");
+        return NULL;
+    }
+    if (server_fill(server, options, error) == 0)
+        return server;
+    server_close(server);
+    return NULL;
+}
+
+void server_close(struct server *server) {
+    if (server == NULL)
+        return;
+    for (size_t i = 0; i < server->idle_count; i++)
+        http_client_free(server->idle[i]);
+    EVP_PKEY_free(server->tls.key);
+    identity_free(&server->identity);
+    free(server->root_path);
+    free(server->url);
+    (void)pthread_mutex_destroy(&server->mutex);
+    free(server);
+}
+
+static struct http_client *client_take(struct server *server, struct error *error) {
+    struct http_client *client = NULL;
+    (void)pthread_mutex_lock(&server->mutex);
+    if (server->idle_count > 0)
+        client = server->idle[--server->idle_count];
+    (void)pthread_mutex_unlock(&server->mutex);
+    return client != NULL ? client : http_client_create(&server->client_options, error);
+}
+
+static void client_give(struct server *server, struct http_client *client) {
+    (void)pthread_mutex_lock(&server->mutex);
+    bool kept = server->idle_count < POOL_MAX;
+    if (kept)
+        server->idle[server->idle_count++] = client;
+    (void)pthread_mutex_unlock(&server->mutex);
+    if (!kept)
+        http_client_free(client);
+}
+
+/* False when the wait was cut short. */
+static bool pause_ms(const struct server *server, long duration) {
+    for (; duration > 0 && !atomic_load(server->stop); duration -= PAUSE_SLICE_MS) {
+        struct timespec slice = {.tv_nsec = PAUSE_SLICE_MS * 1000000L};
+        (void)nanosleep(&slice, NULL);
+    }
+    return !atomic_load(server->stop);
+}
+
+struct request {
+    const char *method;
+    const char *path;
+    struct bytes body; /* JSON; empty for GET */
+    long patience_ms;
+};
+
+/* The connection's trouble is not the reader's: name the server, once. */
+static int transient_error(const struct request *request, struct error *error) {
+    if (error->code != ERROR_OFFLINE && error->code != ERROR_TIMEOUT)
+        error->code = ERROR_OFFLINE;
+    (void)error_prefix(error, "the server is not available");
+    (void)error_hint(error, "check the network and the server, then start again");
+    log_warn("server.unavailable", "path", request->path, "error", error->message);
+    return -1;
+}
+
+static int request_send(struct server *server, const struct request *request,
+                        struct http_answer *answer, struct error *error) {
+    struct http_client *client = client_take(server, error);
+    if (client == NULL)
+        return -1;
+    uint64_t end = clock_monotonic_ms() + (uint64_t)request->patience_ms;
+    long wait = FIRST_PAUSE_MS;
+    const char *type = request->body.size > 0 ? "application/json" : NULL;
+    int failed;
+    bool transient = false;
+    for (;;) {
+        failed = http_client_send(client, request->method, request->path, type, request->body,
+                                  answer, error);
+        transient = failed != 0 && http_client_is_transient(client, error);
+        if (!transient || clock_monotonic_ms() + (uint64_t)wait > end || !pause_ms(server, wait))
+            break;
+        http_answer_clear(answer);
+        wait = wait * 2 < LONGEST_PAUSE_MS ? wait * 2 : LONGEST_PAUSE_MS;
+    }
+    if (failed != 0)
+        http_client_free(client); /* a fresh connection next time */
+    else
+        client_give(server, client);
+    return transient ? transient_error(request, error) : failed;
+}
+
+/* A new reference, NULL on failure. */
+static json_t *exchange(struct server *server, const struct request *request, struct error *error) {
+    struct http_answer answer = {0};
+    json_t *object = NULL;
+    if (request_send(server, request, &answer, error) == 0)
+        object = json_parse_object(buffer_bytes(&answer.body), error);
+    http_answer_clear(&answer);
+    return object;
+}
+
+static json_t *call_get(struct server *server, const char *path, long patience_ms,
+                        struct error *error) {
+    const struct request request = {.method = "GET", .path = path, .patience_ms = patience_ms};
+    return exchange(server, &request, error);
+}
+
+/* Takes over `body`, which is NULL when memory ran out in making it. */
+static json_t *call_post(struct server *server, const char *path, json_t *body, long patience_ms,
+                         struct error *error) {
+    struct buffer text = {0};
+    json_t *object = NULL;
+    if (body == NULL) {
+        (void)error_set(error, ERROR_INTERNAL, "out of memory");
+    } else if (json_write(body, &text, error) == 0) {
+        const struct request request = {.method = "POST",
+                                        .path = path,
+                                        .body = buffer_bytes(&text),
+                                        .patience_ms = patience_ms};
+        object = exchange(server, &request, error);
+    }
+    buffer_free(&text); /* may hold the token; buffer_free wipes */
+    json_decref(body);
+    return object;
+}
+
+int server_time(struct server *server, const uint8_t nonce[32], struct buffer *signed_time,
+                struct error *error) {
+    char path[PATH_MAX_SIZE];
+    char hex[65];
+    hex_encode(bytes_of(nonce, 32), hex);
+    (void)snprintf(path, sizeof path, "/v1/time?nonce=%s", hex);
+    json_t *answer = call_get(server, path, SERVER_PATIENCE_PROMPT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = json_read_base64_buffer(answer, "signed_b64", SIGNED_TIME_MAX, signed_time, error);
+    json_decref(answer);
+    return failed;
+}
+
+int server_activate(struct server *server, const struct package *package, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/jobs/%s/activate", package->job_id);
+    json_t *body = json_pack("{s:o,s:I}", "token_b64",
+                             json_base64(bytes_of(package->token, PACKAGE_TOKEN_SIZE)), "sequence",
+                             (json_int_t)package->sequence);
+    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_PROMPT_MS, error);
+    json_decref(answer);
+    return answer != NULL ? 0 : -1;
+}
+
+static int reservation_read(const json_t *answer, struct server_reservation *reservation,
+                            struct error *error) {
+    const char *unit_id = NULL;
+    uint8_t check[16];
+    if (json_read_string(answer, "unit_id", &unit_id, error) != 0 ||
+        json_read_hex(answer, "nonce_hex", reservation->nonce, 32, error) != 0)
+        return -1;
+    /* It goes into URL paths. */
+    if (hex_decode(unit_id, check, sizeof check) != 0)
+        return error_set(error, ERROR_BAD_REQUEST, "the server's unit id is not 32 hex digits");
+    (void)snprintf(reservation->unit_id, sizeof reservation->unit_id, "%s", unit_id);
+    return 0;
+}
+
+int server_reserve(struct server *server, const struct package *package, const uint8_t uid[16],
+                   uint32_t attempt, struct server_reservation *reservation, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    char uid_text[33];
+    hex_encode_upper(bytes_of(uid, 16), uid_text);
+    (void)snprintf(path, sizeof path, "/v1/jobs/%s/units", package->job_id);
+    json_t *body =
+        json_pack("{s:s,s:I,s:o}", "uid", uid_text, "attempt", (json_int_t)attempt, "token_b64",
+                  json_base64(bytes_of(package->token, PACKAGE_TOKEN_SIZE)));
+    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_UNIT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = reservation_read(answer, reservation, error);
+    json_decref(answer);
+    return failed;
+}
+
+int server_certify(struct server *server, const char *unit_id, struct bytes csr,
+                   struct buffer *leaf, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/certificate", unit_id);
+    json_t *answer = call_post(server, path, json_pack("{s:o}", "csr_b64", json_base64(csr)),
+                               SERVER_PATIENCE_UNIT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = json_read_base64_buffer(answer, "certificate_b64", X509_DER_MAX, leaf, error);
+    json_decref(answer);
+    return failed;
+}
+
+int server_permit_root_hash(struct server *server, const char *unit_id,
+                            const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
+                            struct buffer *permit, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/permits", unit_id);
+    json_t *body = json_pack("{s:s,s:o,s:o}", "command", "root_hash", "device_nonce_hex",
+                             json_hex(bytes_of(device_nonce, 32)), "auth_key_hash_hex",
+                             json_hex(bytes_of(auth_key_hash, 32)));
+    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_UNIT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = json_read_base64_buffer(answer, "permit_b64", PERMIT_MAX, permit, error);
+    json_decref(answer);
+    return failed;
+}
+
+int server_report(struct server *server, const char *unit_id, const struct server_outcome *outcome,
+                  long patience_ms, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/status", unit_id);
+    json_t *body = json_pack("{s:s,s:s,s:s,s:I}", "state", outcome->state, "step", outcome->step,
+                             "reason", outcome->reason, "seconds", (json_int_t)outcome->seconds);
+    if (outcome->certificate_sha256 != NULL)
+        (void)json_object_set_new(body, "certificate_sha256_hex",
+                                  json_hex(bytes_of(outcome->certificate_sha256, 32)));
+    json_t *answer = call_post(server, path, body, patience_ms, error);
+    json_decref(answer);
+    return answer != NULL ? 0 : -1;
+}
+
+static int firmware_manifest(struct server *server, const char *firmware_id,
+                             struct buffer *manifest, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/firmware/%s", firmware_id);
+    json_t *answer = call_get(server, path, SERVER_PATIENCE_UNIT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = json_read_base64_buffer(answer, "manifest_b64", MANIFEST_LIMIT, manifest, error);
+    json_decref(answer);
+    return failed;
+}
+
+int server_firmware(struct server *server, const char *firmware_id, struct buffer *manifest,
+                    struct buffer *content, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    struct http_answer answer = {0};
+    (void)snprintf(path, sizeof path, "/v1/firmware/%s/content", firmware_id);
+    const struct request request = {
+        .method = "GET", .path = path, .patience_ms = SERVER_PATIENCE_UNIT_MS};
+    int failed = firmware_manifest(server, firmware_id, manifest, error);
+    if (failed == 0)
+        failed = request_send(server, &request, &answer, error);
+    if (failed == 0) {
+        buffer_append(content, answer.body.data, answer.body.size);
+        failed = buffer_check(content, error);
+    }
+    http_answer_clear(&answer);
+    return failed;
+}
+
+int server_ledger_head(struct server *server, const char *job_id, uint64_t *sequence,
+                       uint8_t hash[32], struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/jobs/%s/ledger/head", job_id);
+    json_t *answer = call_get(server, path, SERVER_PATIENCE_PROMPT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = json_read_u64(answer, "head_sequence", sequence, error);
+    if (failed == 0)
+        failed = json_read_hex(answer, "head_hash_hex", hash, 32, error);
+    json_decref(answer);
+    return failed;
+}
+
+int server_ledger_append(struct server *server, const char *job_id, uint64_t from_sequence,
+                         const json_t *lines, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/jobs/%s/ledger", job_id);
+    json_t *body =
+        json_pack("{s:I,s:O}", "from_sequence", (json_int_t)from_sequence, "entries_b64", lines);
+    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_PROMPT_MS, error);
+    json_decref(answer);
+    return answer != NULL ? 0 : -1;
+}
