@@ -14,6 +14,12 @@ static struct {
     uint64_t units;
 } arguments;
 
+static const struct output_column failed_columns[] = {
+    {"SITE", "site", OUTPUT_TEXT},     {"UID", "uid", OUTPUT_TEXT},
+    {"STATE", "state", OUTPUT_TEXT},   {"STEP", "step", OUTPUT_TEXT},
+    {"REASON", "reason", OUTPUT_TEXT}, {"WHAT TO DO", "hint", OUTPUT_TEXT},
+};
+
 static const struct output_column result_columns[] = {
     {"identified", "identified", OUTPUT_TEXT},
     {"failed", "failed", OUTPUT_TEXT},
@@ -97,10 +103,29 @@ static enum progress_style progress_style(void) {
     return isatty(STDOUT_FILENO) ? PROGRESS_TERMINAL : PROGRESS_LINES;
 }
 
+/* Why, and what to do with it, for every chip that has to go into the red box. */
+static void print_failures(const json_t *result) {
+    json_t *failures = json_array();
+    size_t index = 0;
+    json_t *unit = NULL;
+
+    json_array_foreach(json_object_get(result, "units"), index, unit) {
+        if (json_object_get(unit, "code") != NULL)
+            (void)json_array_append(failures, unit);
+    }
+    if (json_array_size(failures) > 0) {
+        (void)fputc('\n', stdout);
+        output_table(stdout, failed_columns, sizeof(failed_columns) / sizeof(failed_columns[0]),
+                     failures);
+    }
+    json_decref(failures);
+}
+
 static int finish(const json_t *result) {
     if (command_common.json) {
         output_json_line(stdout, result);
     } else {
+        print_failures(result);
         (void)fputc('\n', stdout);
         output_fields(stdout, result_columns, 3, result);
     }
