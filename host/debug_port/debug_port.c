@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/endpoint.h"
-#include "debug_port/rsp.h"
+#include "board/rsp.h"
 
 #include <errno.h>
 #include <poll.h>

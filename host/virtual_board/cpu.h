@@ -9,7 +9,7 @@
 #ifndef NUSEC_VIRTUAL_BOARD_CPU_H
 #define NUSEC_VIRTUAL_BOARD_CPU_H
 
-#include "debug_port/rsp.h"
+#include "board/rsp.h"
 
 /* r0 to r15, xPSR, little-endian words. */
 #define CPU_REGISTERS      17

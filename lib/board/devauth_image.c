@@ -47,7 +47,7 @@ enum status devauth_image_parse(struct bytes image, struct devauth_image_header 
     struct reader reader;
     uint16_t version;
     uint16_t size;
-    uint8_t reserved[12];
+    uint8_t reserved[8];
     static const uint8_t zero[sizeof(reserved)];
 
     reader_init(&reader, image);
@@ -93,7 +93,7 @@ void devauth_image_write(const struct devauth_image_header *header,
     write_u32le(&writer, header->parameters_capacity);
     write_u32le(&writer, header->mailbox_address);
     write_u32le(&writer, header->version);
-    write_fill(&writer, 0, 12);
+    write_fill(&writer, 0, 8);
 }
 
 enum status devauth_parameters_parse(struct bytes block, struct devauth_parameters *parameters) {

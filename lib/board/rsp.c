@@ -1,4 +1,4 @@
-#include "debug_port/rsp.h"
+#include "board/rsp.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *
  * Source: "Debugging with GDB", appendix "GDB Remote Serial Protocol", Overview.
  */
-#ifndef NUSEC_DEBUG_PORT_RSP_H
-#define NUSEC_DEBUG_PORT_RSP_H
+#ifndef NUSEC_BOARD_RSP_H
+#define NUSEC_BOARD_RSP_H
 
 #include "base/bytes.h"
 
