@@ -160,8 +160,8 @@ enum status bench_run(struct bench *bench) {
         }
         enum status status = STATUS_LINK;
         if (take_message(bench, &message)) {
-            status = spdm_requester_input(&bench->requester, message.type, message.body,
-                                          message.size);
+            status =
+                spdm_requester_input(&bench->requester, message.type, message.body, message.size);
         }
         if (status != STATUS_OK && spdm_requester_state(&bench->requester) == SPDM_REQUESTER_WAIT) {
             spdm_requester_abort(&bench->requester, status);
@@ -174,25 +174,28 @@ static enum status run_if_started(struct bench *bench, enum status started) {
     return started == STATUS_OK ? bench_run(bench) : started;
 }
 
-enum status bench_open(struct bench *bench, enum bench_session session) {
+enum status bench_connect(struct bench *bench, enum bench_session session) {
+    bool is_mutual = session == BENCH_PRIVILEGED;
     const struct spdm_requester_config config = {
         .ops = &OPERATIONS,
         .context = bench,
-        .capabilities =
-            session == BENCH_PRIVILEGED ? SPDM_CAPS_REQUESTER_MUTUAL : SPDM_CAPS_REQUESTER,
-        .chain = session == BENCH_PRIVILEGED
-                     ? bytes_of(bench->programmer_chain, bench->programmer_chain_size)
-                     : bytes_of(NULL, 0),
+        .capabilities = is_mutual ? SPDM_CAPS_REQUESTER_MUTUAL : SPDM_CAPS_REQUESTER,
+        .chain = is_mutual ? bytes_of(bench->programmer_chain, bench->programmer_chain_size)
+                           : bytes_of(NULL, 0),
         .certificate_portion = 512,
     };
     uint8_t expected[32];
-    spdm_requester_init(&bench->requester, &config);
     memcpy(expected, bench->key_hash, sizeof expected);
     if (bench->device.chain_is_issued) {
         crypto_sha256(bytes_of(bench->keys.auth, 64), expected);
     }
+    spdm_requester_init(&bench->requester, &config);
     spdm_requester_expect_key(&bench->requester, expected);
-    enum status status = run_if_started(bench, spdm_requester_connect(&bench->requester));
+    return run_if_started(bench, spdm_requester_connect(&bench->requester));
+}
+
+enum status bench_open(struct bench *bench, enum bench_session session) {
+    enum status status = bench_connect(bench, session);
     if (status == STATUS_OK) {
         status = run_if_started(bench, spdm_requester_get_chain(&bench->requester, 0));
     }

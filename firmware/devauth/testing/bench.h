@@ -48,6 +48,9 @@ enum status bench_boot_with(struct bench *bench, struct bytes root, struct bytes
  * refusal if there is one, PEER_ERROR for other ERRORs. */
 enum status bench_run(struct bench *bench);
 
+/* Connect only: no session. */
+enum status bench_connect(struct bench *bench, enum bench_session session);
+
 /* Connect, read slot 0, open a session. The chain must be ephemeral with the mailbox's key hash, or
  * the issued one if the chip has it. */
 enum status bench_open(struct bench *bench, enum bench_session session);
