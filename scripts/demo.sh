@@ -95,7 +95,7 @@ line_prepare
 nusec programmer status
 
 step "OEM: firmware, job for $UNITS units, encrypted package"
-job=$(line_order "$UNITS")
+job=$(line_order qemu "$UNITS")
 nusec job show "$job"
 
 step "CM: import the package"

@@ -12,7 +12,6 @@
 
 BIN=$BUILD/host/bin
 FIRMWARE=$BUILD/cortex-m23/firmware
-FAMILY=mps2-an505
 LINE_URL=https://127.0.0.1:$LINE_PORT
 export PATH=$BIN:$PATH
 export NUSEC_PROFILE=$LINE/oem
@@ -130,16 +129,21 @@ line_prepare() {
         line_stop programmer && line_start_programmer launcher
 }
 
-# line_order <count> [job create options]: firmware, job and package; prints the job.
+# line_order qemu|native <count> [job create options]: firmware, job and package; prints the job.
 line_order() {
-    local count=$1 firmware programmer job
-    shift
-    firmware=$(nusec firmware upload "$FIRMWARE/devauth.bin" --kind devauth --family "$FAMILY" \
-        --version 0.1.0 --json | jq -er .id) || return
+    local family=AN505-M23 image=$FIRMWARE/devauth.bin count=$2 firmware programmer job
+    if [ "$1" = native ]; then
+        family=NATIVE
+        image=$BUILD/host/firmware/devauth.bin
+    fi
+    shift 2
+    firmware=$(nusec firmware upload "$image" --kind devauth --family "$family" --version 0.1.0 \
+        --json | jq -er .id) || return
     programmer=$(nusec programmer list --json |
-        jq -er '[.programmers[] | select(.state == "ready")][0].id') || return
+        jq -er '[.programmers[] | select(.state == "ready")][-1].id') || return
     job=$(nusec job create --product demo-lamp --programmer-id "$programmer" --count "$count" \
-        --family "$FAMILY" --firmware "$firmware" --json "$@" | jq -er .id) || return
+        --family "$family" --firmware "$firmware" --json "$@") || { echo "$job" && return 1; }
+    job=$(jq -er .id <<<"$job") || return
     nusec job export "$job" --output "$LINE/$job.package" >/dev/null || return
     echo "$job"
 }

@@ -17,18 +17,25 @@ setup() {
 }
 
 @test "a chip under QEMU becomes certified" {
+    local emulated
+    emulated=$(import_job qemu 1)
     line_start_board qemu-1
-    expect 0 nusec produce "$job" --board "$LINE/qemu-1"
-    line_stop qemu-1
-    expect_counts "$job" 1 3
-    expect_certified "$(uids_of "$job")"
+    expect 0 nusec produce "$emulated" --board "$LINE/qemu-1"
+    expect_counts "$emulated" 1 0
+    expect_certified "$(uids_of "$emulated")"
+    # A chip of another family is not made for this job.
+    run nusec produce "$job" --board "$LINE/qemu-1" --json
+    [ "$status" -ne 0 ]
+    expect_counts "$job" 0 4
 }
 
-@test "two native chips at once become certified" {
+@test "three native chips at once become certified" {
+    native_board native-0
     native_board native-1
     native_board native-2
-    expect 0 nusec produce "$job" --board "$LINE/native-1" --board "$LINE/native-2" --json
-    [ "$(jq -r 'select(.identified) | .identified' <<<"$output")" = 2 ]
+    expect 0 nusec produce "$job" --board "$LINE/native-0" --board "$LINE/native-1" \
+        --board "$LINE/native-2" --json
+    [ "$(jq -r 'select(.identified) | .identified' <<<"$output")" = 3 ]
     expect_counts "$job" 3 1
     local uid
     while read -r uid; do expect_certified "$uid"; done < <(uids_of "$job")

@@ -38,10 +38,13 @@ line_teardown() {
     fi
 }
 
-# A job of `count` units whose package was imported; prints the job.
+# import_job [qemu|native] <count> [job create options]: a job whose package was imported, for
+# native boards unless told otherwise; prints the job.
 import_job() {
-    local job
-    job=$(line_order "$@") && nusec package import "$LINE/$job.package" >/dev/null && echo "$job"
+    local kind=native job
+    case $1 in qemu | native) kind=$1 && shift ;; esac
+    job=$(line_order "$kind" "$@") && nusec package import "$LINE/$job.package" >/dev/null &&
+        echo "$job"
 }
 
 native_board() {

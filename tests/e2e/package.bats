@@ -25,7 +25,7 @@ jobs_imported() {
 
 @test "inspect shows what is inside, and not the token" {
     local job
-    job=$(line_order 3)
+    job=$(line_order native 3)
     expect 0 nusec package inspect "$LINE/$job.package" --json
     [ "$(jq -r '"\(.job_id) \(.count)"' <<<"$output")" = "$job 3" ]
     [[ $output != *token* ]]
@@ -45,7 +45,7 @@ jobs_imported() {
 
 @test "a byte altered anywhere" {
     local job size offset step before byte
-    job=$(line_order 1)
+    job=$(line_order native 1)
     size=$(stat -c %s "$LINE/$job.package")
     before=$(jobs_imported)
     step=$((size / 40))
@@ -68,7 +68,7 @@ jobs_imported() {
 
 @test "truncated, and with something behind it" {
     local job
-    job=$(line_order 1)
+    job=$(line_order native 1)
     head -c -1 "$LINE/$job.package" >"$LINE/short"
     expect_error 24 bad_package import "$LINE/short"
     (cat "$LINE/$job.package" && printf 'x') >"$LINE/long"
@@ -77,7 +77,7 @@ jobs_imported() {
 
 @test "replayed" {
     local job
-    job=$(line_order 2)
+    job=$(line_order native 2)
     expect 0 import "$LINE/$job.package"
     expect_error 26 replayed import "$LINE/$job.package"
     [ "$(report_field "$job" .counts.remaining)" = 2 ]
@@ -85,7 +85,7 @@ jobs_imported() {
 
 @test "older than the import floor" {
     local job
-    job=$(line_order 1)
+    job=$(line_order native 1)
     mv "$LINE/$job.package" "$LINE/older"
     nusec job export "$job" --output "$LINE/newer"
     expect 0 import "$LINE/newer"
@@ -94,7 +94,7 @@ jobs_imported() {
 
 @test "expired" {
     local job
-    job=$(line_order 1 --expires +2s)
+    job=$(line_order native 1 --expires +2s)
     sleep 3
     expect_error 25 expired import "$LINE/$job.package"
 }
@@ -111,7 +111,7 @@ jobs_imported() {
 }
 
 @test "count zero is not even ordered" {
-    run line_order 0
+    run line_order native 0
     [ "$status" -ne 0 ]
     [[ $output == *count_zero* || $output == *bad_request* ]]
 }
@@ -125,7 +125,7 @@ jobs_imported() {
     line_wait other 20 nusec programmer status
     expect 0 nusec programmer prepare --name line-2 --software "$BIN/nusec-programmer" --json
     local job
-    job=$(line_order 1)
+    job=$(line_order native 1)
     expect_error 20 wrong_programmer import "$LINE/$job.package"
     NUSEC_PROGRAMMER=unix:$LINE/programmer.sock
     expect 0 import "$LINE/$job.package"
@@ -134,7 +134,7 @@ jobs_imported() {
 
 @test "a programmer that was not prepared" {
     local job
-    job=$(line_order 1)
+    job=$(line_order native 1)
     NUSEC_PROGRAMMER=unix:$LINE/blank.sock
     line_start blank nusec-programmer run --state "$LINE/blank" --socket "$LINE/blank.sock" \
         --pin-file "$LINE/programmer.pin" --server "$LINE_URL"
@@ -145,7 +145,7 @@ jobs_imported() {
 
 @test "server away: import says so and works later" {
     local job
-    job=$(line_order 1)
+    job=$(line_order native 1)
     line_stop server
     expect_error 10 offline import "$LINE/$job.package"
     line_start_server
@@ -158,7 +158,7 @@ jobs_imported() {
     line_stop server
     cp -a "$LINE/server" "$LINE/server.old"
     line_start_server
-    job=$(line_order 1)
+    job=$(line_order native 1)
     line_stop server
     mv "$LINE/server" "$LINE/server.new"
     cp -a "$LINE/server.old" "$LINE/server"
