@@ -77,8 +77,8 @@ static int check_pairs(const struct authority *authority, struct hsm_key *device
     return check_pair(buffer_bytes(&authority->command_authority), authority->command_key, error);
 }
 
-int authority_open(struct authority *authority, const struct server_data *data,
-                   struct error *error) {
+int server_authority_open(struct authority *authority, const struct server_data *data,
+                          struct error *error) {
     struct hsm_key *device_ca = NULL;
     uint8_t command_key[64];
 
@@ -98,11 +98,11 @@ int authority_open(struct authority *authority, const struct server_data *data,
     return 0;
 
 failed:
-    authority_close(authority);
+    server_authority_close(authority);
     return -1;
 }
 
-void authority_close(struct authority *authority) {
+void server_authority_close(struct authority *authority) {
     if (authority->hsm != NULL)
         hsm_close(authority->hsm);
     buffer_free(&authority->root);
@@ -113,9 +113,9 @@ void authority_close(struct authority *authority) {
     memset(authority, 0, sizeof *authority);
 }
 
-int authority_issue_by(const char *organization, const struct authority_leaf *leaf,
-                       struct bytes issuer, struct signer signer, struct buffer *der,
-                       struct error *error) {
+int server_authority_issue_by(const char *organization, const struct authority_leaf *leaf,
+                              struct bytes issuer, struct signer signer, struct buffer *der,
+                              struct error *error) {
     struct x509_request request = {
         .profile = leaf->profile,
         .common_name = leaf->common_name,
@@ -133,14 +133,14 @@ int authority_issue_by(const char *organization, const struct authority_leaf *le
     return x509_issue(&request, issuer, signer, der, error);
 }
 
-int authority_issue(const struct authority *authority, const struct authority_leaf *leaf,
-                    struct buffer *der, struct error *error) {
-    return authority_issue_by(authority->organization, leaf,
-                              buffer_bytes(&authority->operations_ca),
-                              hsm_signer(authority->operations_ca_key), der, error);
+int server_authority_issue(const struct authority *authority, const struct authority_leaf *leaf,
+                           struct buffer *der, struct error *error) {
+    return server_authority_issue_by(authority->organization, leaf,
+                                     buffer_bytes(&authority->operations_ca),
+                                     hsm_signer(authority->operations_ca_key), der, error);
 }
 
-struct package_authority authority_for_packages(const struct authority *authority) {
+struct package_authority server_authority_for_packages(const struct authority *authority) {
     return (struct package_authority){
         .signer = hsm_signer(authority->job_key),
         .certificate = buffer_bytes(&authority->job_authority),
@@ -148,7 +148,7 @@ struct package_authority authority_for_packages(const struct authority *authorit
     };
 }
 
-enum status authority_cose_sign(void *key, const uint8_t digest[32], uint8_t signature[64]) {
+enum status server_authority_cose_sign(void *key, const uint8_t digest[32], uint8_t signature[64]) {
     struct error error;
 
     if (hsm_sign(key, digest, signature, &error) == 0)

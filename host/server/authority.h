@@ -1,9 +1,9 @@
 /*
  * Everything the server signs with: the keys of its token and the certificates that go with them.
  *
- *     authority_open(&authority, &data, error);
- *     authority_issue(&authority, &leaf, &der, error);
- *     authority_close(&authority);
+ *     server_authority_open(&authority, &data, error);
+ *     server_authority_issue(&authority, &leaf, &der, error);
+ *     server_authority_close(&authority);
  *
  * Open once; all threads may use it.
  */
@@ -54,9 +54,9 @@ struct authority {
     char organization[65];
 };
 
-int authority_open(struct authority *authority, const struct server_data *data,
-                   struct error *error);
-void authority_close(struct authority *authority);
+int server_authority_open(struct authority *authority, const struct server_data *data,
+                          struct error *error);
+void server_authority_close(struct authority *authority);
 
 struct authority_leaf {
     enum x509_profile profile;
@@ -68,18 +68,18 @@ struct authority_leaf {
 };
 
 /* A leaf of the OPERATIONS CA, DER, appended. */
-int authority_issue(const struct authority *authority, const struct authority_leaf *leaf,
-                    struct buffer *der, struct error *error);
+int server_authority_issue(const struct authority *authority, const struct authority_leaf *leaf,
+                           struct buffer *der, struct error *error);
 
 /* The same with an issuer of the caller's choice, for `init`; an empty issuer makes a root. */
-int authority_issue_by(const char *organization, const struct authority_leaf *leaf,
-                       struct bytes issuer, struct signer signer, struct buffer *der,
-                       struct error *error);
+int server_authority_issue_by(const char *organization, const struct authority_leaf *leaf,
+                              struct bytes issuer, struct signer signer, struct buffer *der,
+                              struct error *error);
 
 /* The job authority as package_write and signed_time_write want it. */
-struct package_authority authority_for_packages(const struct authority *authority);
+struct package_authority server_authority_for_packages(const struct authority *authority);
 
 /* Signs a digest with a hsm key (context) for lib/cose. */
-enum status authority_cose_sign(void *key, const uint8_t digest[32], uint8_t signature[64]);
+enum status server_authority_cose_sign(void *key, const uint8_t digest[32], uint8_t signature[64]);
 
 #endif

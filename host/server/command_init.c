@@ -133,7 +133,7 @@ static int make_server_keys(const struct server_data *data, struct ca_keys *ca_k
 static int issue_to_file(const struct server_data *data, const struct authority_leaf *leaf,
                          struct bytes issuer, struct signer signer, const char *file,
                          struct buffer *der, struct error *error) {
-    if (authority_issue_by(data->organization, leaf, issuer, signer, der, error) != 0)
+    if (server_authority_issue_by(data->organization, leaf, issuer, signer, der, error) != 0)
         return error_prefix(error, "%s", file);
     return server_certificate_write(data, file, buffer_bytes(der), error);
 }
@@ -266,7 +266,7 @@ static int make_server_certificate(const struct server_data *data,
     if (result == 0)
         result = operator_key_create(&key, public_key, error);
     if (result == 0)
-        result = authority_issue(authority, &leaf, &der, error);
+        result = server_authority_issue(authority, &leaf, &der, error);
     if (result == 0)
         result = x509_certificate_to_pem(buffer_bytes(&der), &pem, error);
     if (result == 0)
@@ -304,12 +304,12 @@ static int initialise(const struct init_arguments *arguments, struct error *erro
     if (init_data(arguments, &data, error) != 0 || make_directories(&data, error) != 0 ||
         make_server_keys(&data, &ca_keys, error) != 0 ||
         make_root(&data, arguments->root_pin_file, &ca_keys, error) != 0 ||
-        make_authorities(&data, error) != 0 || authority_open(&authority, &data, error) != 0)
+        make_authorities(&data, error) != 0 || server_authority_open(&authority, &data, error) != 0)
         return -1;
     result = make_server_certificate(&data, &authority, error);
     if (result == 0)
         result = make_first_operator(&data, &authority, arguments->admin_out, error);
-    authority_close(&authority);
+    server_authority_close(&authority);
     /* server.json comes last: with it the directory is complete. */
     return result == 0 ? server_data_save(&data, error) : -1;
 }

@@ -24,14 +24,14 @@ static int add_operator(const struct operator_arguments *arguments, struct error
     int result = -1;
 
     if (server_data_load(&data, arguments->data, error) != 0 ||
-        authority_open(&authority, &data, error) != 0)
+        server_authority_open(&authority, &data, error) != 0)
         return -1;
     store = store_open(server_path(&data, "server.db").text, NULL, error);
     if (store != NULL)
         result = operator_profile_create(&authority, &data, store, arguments->role, arguments->name,
                                          arguments->out, error);
     store_close(store);
-    authority_close(&authority);
+    server_authority_close(&authority);
     return result;
 }
 

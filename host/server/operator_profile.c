@@ -146,7 +146,7 @@ int operator_profile_create(const struct authority *authority, const struct serv
     snprintf(added.identity.role, sizeof added.identity.role, "%s", role);
     snprintf(added.identity.name, sizeof added.identity.name, "%s", name);
     if (operator_key_create(&key, public_key, error) == 0 &&
-        authority_issue(authority, &leaf, &der, error) == 0) {
+        server_authority_issue(authority, &leaf, &der, error) == 0) {
         x509_sha256(buffer_bytes(&der), added.identity.certificate_hash);
         /* Files first: an identity without files would block its name for nothing. */
         if (write_directory(authority, data, buffer_bytes(&der), buffer_bytes(&key), directory,

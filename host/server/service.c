@@ -25,7 +25,7 @@ int service_open(struct service *service, const char *directory,
     memset(service, 0, sizeof *service);
     service->clock = clock_system;
     if (server_data_load(&service->data, directory, error) != 0 ||
-        authority_open(&service->authority, &service->data, error) != 0)
+        server_authority_open(&service->authority, &service->data, error) != 0)
         return -1;
     service->store = store_open(server_path(&service->data, "server.db").text, store_config, error);
     if (service->store == NULL || make_chain_text(service, error) != 0) {
@@ -39,7 +39,7 @@ void service_close(struct service *service) {
     store_close(service->store);
     service->store = NULL;
     buffer_free(&service->chain_b64);
-    authority_close(&service->authority);
+    server_authority_close(&service->authority);
 }
 
 uint64_t service_now(const struct service *service) {

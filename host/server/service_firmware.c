@@ -40,7 +40,7 @@ static int sign_manifest(struct service *service, struct store_firmware *firmwar
     writer_init(&outer, firmware->manifest, sizeof firmware->manifest);
     if (writer_check(&inner) != STATUS_OK)
         return error_set(error, ERROR_BAD_REQUEST, "family or version is too long");
-    status = cose_sign1_write(&outer, NULL, 0, writer_bytes(&inner), authority_cose_sign,
+    status = cose_sign1_write(&outer, NULL, 0, writer_bytes(&inner), server_authority_cose_sign,
                               service->authority.nl3_key);
     if (status == STATUS_CRYPTO) {
         error_set(error, ERROR_HSM_UNAVAILABLE, "the token does not sign");

@@ -109,7 +109,7 @@ static int write_package(struct service *service, struct store_db *reader,
     struct recipient_key key = {.service = service};
     const struct package_cipher cipher = {
         .encrypt = encrypt, .random = draw_random, .context = &key};
-    const struct package_authority authority = authority_for_packages(&service->authority);
+    const struct package_authority authority = server_authority_for_packages(&service->authority);
     int result =
         store_agreement_find(reader, content->programmer_id, content->epoch, &key.wrapped, error);
 

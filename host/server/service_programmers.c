@@ -53,7 +53,7 @@ int service_programmer_enrol(struct service *service, struct service_enrolment *
     if (x509_csr_read(bytes_of(enrolment->csr_pem, strlen(enrolment->csr_pem)), public_key,
                       common_name, error) != 0 ||
         service_new_id("prog-", programmer->id, error) != 0 ||
-        authority_issue(&service->authority, &leaf, &enrolment->certificate, error) != 0)
+        server_authority_issue(&service->authority, &leaf, &enrolment->certificate, error) != 0)
         return -1;
     snprintf(programmer->name, sizeof programmer->name, "%s", enrolment->name);
     snprintf(programmer->assurance, sizeof programmer->assurance, "%s", enrolment->assurance);

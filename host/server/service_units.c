@@ -126,7 +126,7 @@ static int sign_permit(struct service *service, const struct store_unit *unit,
     if (writer_check(&inner) != STATUS_OK || room == NULL)
         return error_set(error, ERROR_INTERNAL, "cannot write the permit");
     writer_init(&outer, room, PERMIT_MAX);
-    status = cose_sign1_write(&outer, chain, 2, writer_bytes(&inner), authority_cose_sign,
+    status = cose_sign1_write(&outer, chain, 2, writer_bytes(&inner), server_authority_cose_sign,
                               authority->command_key);
     if (status == STATUS_CRYPTO) {
         error_set(error, ERROR_HSM_UNAVAILABLE, "the token does not sign");

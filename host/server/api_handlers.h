@@ -1,0 +1,50 @@
+/* The handlers of the route table, by file. */
+#ifndef NUSEC_SERVER_API_HANDLERS_H
+#define NUSEC_SERVER_API_HANDLERS_H
+
+#include "server/api.h"
+
+/* api_system.c */
+api_handler api_healthz;
+api_handler api_metrics;
+api_handler api_whoami;
+api_handler api_ca;
+api_handler api_signed_time;
+api_handler api_events;
+
+/* api_programmers.c */
+api_handler api_programmer_enrol;
+api_handler api_programmer_agree;
+api_handler api_programmer_revoke;
+api_handler api_programmer_list;
+api_handler api_programmer_show;
+
+/* api_firmware.c */
+api_handler api_firmware_upload;
+api_handler api_firmware_list;
+api_handler api_firmware_show;
+api_handler api_firmware_content;
+
+/* api_jobs.c */
+api_handler api_job_create;
+api_handler api_job_list;
+api_handler api_job_show;
+api_handler api_job_export;
+api_handler api_job_activate;
+api_handler api_job_report;
+api_handler api_ledger_receive;
+api_handler api_ledger_head;
+
+/* api_units.c */
+api_handler api_unit_reserve;
+api_handler api_unit_certificate;
+api_handler api_unit_permit;
+api_handler api_unit_status;
+
+/* api_devices.c */
+api_handler api_device_list;
+api_handler api_device_show;
+api_handler api_device_certificate;
+api_handler api_device_revoke;
+
+#endif

@@ -1,0 +1,205 @@
+/* Reservation and certificate are the hot path: their answers are printed, not built as JSON. */
+#include "server/api_handlers.h"
+
+#include "base/encoding.h"
+#include "devauth/certificate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A step that was refused but left an event: committed, yet an error for the client. */
+static int take_refusal(struct api_call *call, const struct error *refusal, struct error *error) {
+    if (refusal->code == ERROR_NONE)
+        return 0;
+    metrics_count(&call->worker->metrics->flagged);
+    *error = *refusal;
+    return -1;
+}
+
+static int finish_text(struct api_call *call, int status, struct error *error) {
+    return api_reply_raw(call, status, "application/json", error) == API_DONE ? 0 : -1;
+}
+
+static int finish_reserve(struct api_call *call, struct error *error) {
+    const struct store_reservation *reservation = call->operation;
+    char unit_id[2 * UNIT_ID_SIZE + 1], nonce[65];
+    uint8_t subject[128];
+    struct writer writer;
+    char *subject_text;
+
+    if (take_refusal(call, &reservation->refusal, error) != 0)
+        return -1;
+    writer_init(&writer, subject, sizeof subject);
+    certificate_write_subject(&writer, reservation->uid);
+    subject_text = base64_encode(writer_bytes(&writer));
+    metrics_count(&call->worker->metrics->reservations);
+    hex_encode(bytes_of(reservation->unit.id, UNIT_ID_SIZE), unit_id);
+    hex_encode(bytes_of(reservation->unit.nonce, 32), nonce);
+    buffer_print(&call->reply,
+                 "{\"unit_id\":\"%s\",\"nonce_hex\":\"%s\",\"subject_der_b64\":\"%s\","
+                 "\"state\":\"%s\",\"attempt\":%llu,\"remaining\":%llu}",
+                 unit_id, nonce, subject_text != NULL ? subject_text : "",
+                 unit_state_name(reservation->unit.state),
+                 (unsigned long long)reservation->unit.attempt,
+                 (unsigned long long)reservation->remaining);
+    free(subject_text);
+    return finish_text(call, 201, error);
+}
+
+enum api_result api_unit_reserve(struct api_call *call, struct error *error) {
+    struct store_reservation *reservation = api_operation(call, sizeof *reservation, error);
+    const char *uid = NULL;
+    uint64_t attempt = 1;
+
+    if (reservation == NULL || json_read_string(call->request, "uid", &uid, error) != 0 ||
+        api_read_uid(uid, reservation->uid, error) != 0 ||
+        json_read_optional_u64(call->request, "attempt", &attempt, error) != 0 ||
+        api_read_token_hash(call->request, reservation->token_hash, error) != 0)
+        return API_FAILED;
+    if (attempt > UNIT_ATTEMPT_MAX) {
+        error_set(error, ERROR_BAD_REQUEST, "attempt is at most %d", UNIT_ATTEMPT_MAX);
+        return API_FAILED;
+    }
+    reservation->job_id = call->parameter[0];
+    reservation->programmer_id = call->caller.name;
+    reservation->attempt = (uint32_t)attempt;
+    if (service_prepare_reservation(call->service, reservation, error) != 0)
+        return API_FAILED;
+    return api_commit(call, store_unit_reserve, reservation, finish_reserve);
+}
+
+static int finish_issue(struct api_call *call, struct error *error) {
+    const struct service_issue *issue = call->operation;
+    char *text;
+
+    if (take_refusal(call, &issue->write.refusal, error) != 0)
+        return -1;
+    text = base64_encode(bytes_of(issue->write.issued_der, issue->write.issued_size));
+    if (text == NULL)
+        return error_set(error, ERROR_INTERNAL, "out of memory");
+    buffer_print(&call->reply, "{\"certificate_b64\":\"%s\",\"chain_b64\":[%s,\"%s\"]}", text,
+                 buffer_text(&call->service->chain_b64), text);
+    free(text);
+    return finish_text(call, 200, error);
+}
+
+static int finish_new_issue(struct api_call *call, struct error *error) {
+    if (finish_issue(call, error) != 0)
+        return -1;
+    metrics_count(&call->worker->metrics->certificates);
+    return 0;
+}
+
+enum api_result api_unit_certificate(struct api_call *call, struct error *error) {
+    struct service_issue *issue = api_operation(call, sizeof *issue, error);
+
+    if (issue == NULL || api_read_unit_id(call, issue->write.unit_id, error) != 0 ||
+        json_read_base64(call->request, "csr_b64", issue->csr, sizeof issue->csr, &issue->csr_size,
+                         error) != 0)
+        return API_FAILED;
+    issue->write.programmer_id = call->caller.name;
+    switch (service_prepare_issue(call->service, call->reader, issue, error)) {
+    case 0: return api_commit(call, store_unit_issue, &issue->write, finish_new_issue);
+    case 1: return finish_issue(call, error) == 0 ? API_DONE : API_FAILED;
+    default: return API_FAILED;
+    }
+}
+
+static int finish_permit(struct api_call *call, struct error *error) {
+    struct service_permit *permit = call->operation;
+    json_t *object =
+        json_pack("{s:o}", "permit_b64", api_base64(permit->encoded.data, permit->encoded.size));
+
+    buffer_free(&permit->encoded);
+    return api_reply_json(call, 200, object, error) == API_DONE ? 0 : -1;
+}
+
+static int finish_new_permit(struct api_call *call, struct error *error) {
+    metrics_count(&call->worker->metrics->permits);
+    return finish_permit(call, error);
+}
+
+/* Permits are large and rare beside certificates, but their buffer must not outlive a failure. */
+static enum api_result permit_failed(struct service_permit *permit) {
+    if (permit != NULL)
+        buffer_free(&permit->encoded);
+    return API_FAILED;
+}
+
+enum api_result api_unit_permit(struct api_call *call, struct error *error) {
+    struct service_permit *permit = api_operation(call, sizeof *permit, error);
+    const char *command = NULL;
+
+    if (permit == NULL || api_read_unit_id(call, permit->write.unit_id, error) != 0 ||
+        json_read_string(call->request, "command", &command, error) != 0 ||
+        json_read_hex(call->request, "device_nonce_hex", permit->write.device_nonce, 32, error) !=
+            0 ||
+        json_read_hex(call->request, "auth_key_hash_hex", permit->write.auth_key_hash, 32, error) !=
+            0)
+        return API_FAILED;
+    if (strcmp(command, "root_hash") != 0) {
+        error_set(error, ERROR_UNSUPPORTED, "there is no permit for %.40s", command);
+        return API_FAILED;
+    }
+    permit->write.programmer_id = call->caller.name;
+    switch (service_prepare_permit(call->service, call->reader, permit, error)) {
+    case 0: return api_commit(call, store_unit_permit, &permit->write, finish_new_permit);
+    case 1: return finish_permit(call, error) == 0 ? API_DONE : API_FAILED;
+    default: return permit_failed(permit);
+    }
+}
+
+static int finish_status(struct api_call *call, struct error *error) {
+    const struct store_status *status = call->operation;
+
+    if (take_refusal(call, &status->refusal, error) != 0)
+        return -1;
+    metrics_count(status->event == UNIT_EVENT_IDENTIFIED ? &call->worker->metrics->identified
+                                                         : &call->worker->metrics->failed);
+    return api_reply_json(call, 200,
+                          json_pack("{s:s, s:I}", "state", unit_state_name(status->unit.state),
+                                    "remaining", (json_int_t)status->remaining),
+                          error) == API_DONE
+               ? 0
+               : -1;
+}
+
+static int read_status(const json_t *request, struct store_status *status, struct error *error) {
+    const json_t *seconds = json_object_get(request, "seconds");
+    const char *state = NULL;
+
+    status->step = status->reason = "";
+    if (json_read_string(request, "state", &state, error) != 0 ||
+        json_read_optional_string(request, "step", &status->step, error) != 0 ||
+        json_read_optional_string(request, "reason", &status->reason, error) != 0)
+        return -1;
+    if (strcmp(state, "identified") == 0)
+        status->event = UNIT_EVENT_IDENTIFIED;
+    else if (strcmp(state, "failed") == 0)
+        status->event = UNIT_EVENT_FAILED;
+    else
+        return error_set(error, ERROR_BAD_REQUEST, "state must be identified or failed");
+    if (seconds != NULL && !json_is_null(seconds)) {
+        double value = json_number_value(seconds);
+
+        if (!json_is_number(seconds) || !(value >= 0.0 && value <= 1e9))
+            return error_set(error, ERROR_BAD_REQUEST, "seconds must be a number from 0");
+        status->milliseconds = (uint64_t)(value * 1000.0);
+    }
+    status->has_certificate_hash =
+        json_is_string(json_object_get(request, "certificate_sha256_hex"));
+    return status->has_certificate_hash ? json_read_hex(request, "certificate_sha256_hex",
+                                                        status->certificate_hash, 32, error)
+                                        : 0;
+}
+
+enum api_result api_unit_status(struct api_call *call, struct error *error) {
+    struct store_status *status = api_operation(call, sizeof *status, error);
+
+    if (status == NULL || api_read_unit_id(call, status->unit_id, error) != 0 ||
+        read_status(call->request, status, error) != 0)
+        return API_FAILED;
+    status->programmer_id = call->caller.name;
+    status->now = service_now(call->service);
+    return api_commit(call, store_unit_status, status, finish_status);
+}
