@@ -142,9 +142,9 @@ struct job *job_load(const char *state_directory, const char *id, const struct j
     (void)pthread_mutex_init(&job->sync_lock, NULL);
     (void)pthread_mutex_init(&job->problem_lock, NULL);
     if (package_load(job, keys, &job->problem) == 0 && journal_load(job, &job->problem) == 0 &&
-        import_note(job, &job->problem) == 0)
-        (void)stopped_load(job, &job->problem);
-    if (job->problem.code != ERROR_NONE)
+        import_note(job, &job->problem) == 0 && stopped_load(job, &job->problem) == 0)
+        error_clear(&job->problem); /* a callee that succeeds may leave anything in it */
+    else
         log_error_event("job.problem", &job->problem);
     return job;
 }
