@@ -11,9 +11,8 @@ cd "$(dirname "$0")/.."
 
 UNITS=${UNITS:-4}
 SITES=${SITES:-$((UNITS < 4 ? UNITS : 4))}
-BUILD=$PWD/${BUILD:-build}
-LINE=$PWD/${DEMO:-demo}
-LINE_PORT=${PORT:-18443}
+BUILD=${BUILD:-$PWD/build}
+LINE=${DEMO:-$PWD/demo}
 . scripts/line.bash
 
 step() {

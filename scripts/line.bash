@@ -3,15 +3,23 @@
 # environment. Used by scripts/demo.sh, tests/e2e and tests/bench.
 #
 #   LINE       the folder (set before sourcing)
-#   LINE_PORT  TCP port of the server on 127.0.0.1
+#   LINE_PORT  TCP port of the server on 127.0.0.1 (free, see line_free_port, if not set)
 #   BUILD      build folder with host/ and cortex-m23/
 #
 # Every process has its id in $LINE/run/NAME.pid and its output in $LINE/log/NAME.log; line_stop
 # ends it by that id, and only processes started here. Descriptor 3 belongs to bats and is not
 # inherited.
 
+# The first port from the given one where nobody listens.
+line_free_port() {
+    local port=$1
+    while (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    echo "$port"
+}
+
 BIN=$BUILD/host/bin
 FIRMWARE=$BUILD/cortex-m23/firmware
+LINE_PORT=${LINE_PORT:-$(line_free_port 18443)}
 LINE_URL=https://127.0.0.1:$LINE_PORT
 export PATH=$BIN:$PATH
 export NUSEC_PROFILE=$LINE/oem

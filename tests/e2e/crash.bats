@@ -6,7 +6,7 @@ load helpers
 STEPS="session reserve keys csr certificate install verify root_hash confirm"
 
 setup_file() {
-    line_setup 18503
+    line_setup
 }
 
 teardown_file() {

@@ -3,7 +3,7 @@
 load helpers
 
 setup_file() {
-    line_setup 18501
+    line_setup
     job=$(import_job 4)
     export job
 }

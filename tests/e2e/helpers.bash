@@ -3,7 +3,7 @@
 # A production line per test file, in a folder of its own under /tmp (unix socket paths are short),
 # and the assertions that several files need.
 #
-#   setup_file() { line_setup 18501; }     a line that is prepared, with no job yet
+#   setup_file() { line_setup; }           a line that is prepared, with no job yet
 #   teardown_file() { line_teardown; }
 #   setup() { line_enter; }                every test gets the same line
 #
@@ -11,10 +11,10 @@
 
 line_folder() {
     LINE=$(mktemp -d /tmp/nusec-e2e.XXXXXX)
-    LINE_PORT=$1
+    LINE_PORT=
     BUILD=${BUILD:-$PWD/build}
-    export LINE LINE_PORT BUILD
     line_enter
+    export LINE LINE_PORT BUILD
 }
 
 line_enter() {
@@ -24,7 +24,7 @@ line_enter() {
 }
 
 line_setup() {
-    line_folder "$1"
+    line_folder
     line_create && line_init_server && line_start_server && line_start_programmer && line_prepare
 }
 

@@ -7,7 +7,7 @@ load helpers
 ACTIONS="flip drop repeat replay substitute truncate noise break hang-up"
 
 setup_file() {
-    line_setup 18504
+    line_setup
 }
 
 teardown_file() {

@@ -4,7 +4,7 @@
 load helpers
 
 setup_file() {
-    line_setup 18502
+    line_setup
 }
 
 teardown_file() {
