@@ -3,9 +3,9 @@
  * from it, the state of every unit. The server keeps its own; entries are sent to it and the two
  * chains must agree (docs/formats/programmer_state.md).
  *
- * Each line of the file is one ledger entry in base64. An entry is on disk (fsync) before the call
- * that made it returns, and the calls come before what they announce: a unit is counted before the
- * server is asked, a certificate is noted before the chip gets it.
+ * Each line of the file is one ledger entry in base64 and a check of it. An entry is on disk
+ * (fsync) before the call that made it returns, and the calls come before what they announce: a
+ * unit is counted before the server is asked, a certificate is noted before the chip gets it.
  *
  * A last line without its line break was cut by a crash, was never acknowledged to anybody and is
  * dropped. Any other irregularity is damage: the journal does not open and the error names the
@@ -116,7 +116,7 @@ bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit
 void job_journal_head(struct job_journal *journal, struct ledger_head *head);
 bool job_journal_hash(struct job_journal *journal, uint64_t sequence,
                       uint8_t hash[LEDGER_HASH_SIZE]);
-/* The stored line (base64, no line break) of entry `sequence`, appended to `out`. */
+/* The base64 of entry `sequence` as stored, appended to `out`. */
 int job_journal_line(struct job_journal *journal, uint64_t sequence, struct buffer *out,
                      struct error *error);
 
