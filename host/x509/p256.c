@@ -6,25 +6,46 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
+#include <pthread.h>
 #include <string.h>
 
-/* NULL if the point is not on the curve (EC_KEY_oct2key checks it). */
-static EC_KEY *load(const uint8_t public_key[64]) {
-    uint8_t point[65] = {0x04};
-    memcpy(point + 1, public_key, 64);
-    EC_KEY *key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-    if (key != NULL && EC_KEY_oct2key(key, point, sizeof(point), NULL) != 1) {
-        EC_KEY_free(key);
-        key = NULL;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static EC_GROUP *curve; /* read only once made; never freed */
+
+static void make_curve(void) {
+    curve = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+}
+
+/* NULL if the point is not on the curve: EC_POINT_oct2point checks it. */
+static EC_POINT *load_point(const uint8_t public_key[64]) {
+    uint8_t encoded[65] = {0x04};
+    memcpy(encoded + 1, public_key, 64);
+    pthread_once(&once, make_curve);
+    EC_POINT *point = curve != NULL ? EC_POINT_new(curve) : NULL;
+    if (point != NULL && EC_POINT_oct2point(curve, point, encoded, sizeof(encoded), NULL) != 1) {
+        EC_POINT_free(point);
+        point = NULL;
     }
-    return key;
+    return point;
 }
 
 bool x509_p256_is_on_curve(const uint8_t public_key[64]) {
-    EC_KEY *key = load(public_key);
-    EC_KEY_free(key);
+    EC_POINT *point = load_point(public_key);
+    EC_POINT_free(point);
     ERR_clear_error(); /* a refusal must not turn up in a later TLS call of this thread */
-    return key != NULL;
+    return point != NULL;
+}
+
+static EC_KEY *load(const uint8_t public_key[64]) {
+    EC_POINT *point = load_point(public_key);
+    EC_KEY *key = point != NULL ? EC_KEY_new() : NULL;
+    if (key != NULL &&
+        (EC_KEY_set_group(key, curve) != 1 || EC_KEY_set_public_key(key, point) != 1)) {
+        EC_KEY_free(key);
+        key = NULL;
+    }
+    EC_POINT_free(point);
+    return key;
 }
 
 static ECDSA_SIG *signature_of(const uint8_t signature[64]) {
