@@ -76,6 +76,12 @@ static const struct spdm_requester_ops OPERATIONS = {
     .sign = sign_as_programmer,
 };
 
+void bench_plug_in(struct bench *bench) {
+    mctp_serial_init(&bench->deframer);
+    mctp_init(&bench->endpoint, MCTP_REQUESTER, MCTP_EID_PROGRAMMER, MCTP_EID_DEVICE,
+              bench->receive_buffer, sizeof bench->receive_buffer);
+}
+
 enum status bench_boot_with(struct bench *bench, struct bytes root, struct bytes requester) {
     uint8_t block[2048];
     struct writer writer;
@@ -89,9 +95,7 @@ enum status bench_boot_with(struct bench *bench, struct bytes root, struct bytes
         .version = 7,
     };
     ram_chip_power_on();
-    mctp_serial_init(&bench->deframer);
-    mctp_init(&bench->endpoint, MCTP_REQUESTER, MCTP_EID_PROGRAMMER, MCTP_EID_DEVICE,
-              bench->receive_buffer, sizeof bench->receive_buffer);
+    bench_plug_in(bench);
     enum status status =
         devauth_device_start(&bench->device, &ram_chip_hal, &start, bench->key_hash);
     device_link_start(&bench->link, &ram_chip_hal, handle, sent, bench);
@@ -138,43 +142,52 @@ static enum status failure_of(const struct bench *bench) {
     return spdm_requester_failure(&bench->requester);
 }
 
-enum status bench_run(struct bench *bench) {
+void bench_put(struct bench *bench) {
     static uint8_t buffer[SPDM_RECORD_MAX];
-    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        struct writer writer;
-        struct mctp_message message;
-        uint8_t type = 0;
-        enum spdm_requester_state state = spdm_requester_state(&bench->requester);
-        if (state == SPDM_REQUESTER_DONE) {
-            return STATUS_OK;
-        }
-        if (state == SPDM_REQUESTER_FAILED) {
-            return failure_of(bench);
-        }
-        writer_init(&writer, buffer, sizeof buffer);
-        if (spdm_requester_output(&bench->requester, &writer, &type) != STATUS_OK) {
-            continue;
-        }
+    struct writer writer;
+    uint8_t type = 0;
+    writer_init(&writer, buffer, sizeof buffer);
+    if (spdm_requester_output(&bench->requester, &writer, &type) == STATUS_OK) {
         put_message(bench, type, writer_bytes(&writer));
+    }
+}
+
+void bench_take(struct bench *bench) {
+    struct mctp_message message;
+    enum status status = STATUS_LINK;
+    if (take_message(bench, &message)) {
+        status = spdm_requester_input(&bench->requester, message.type, message.body, message.size);
+    }
+    if (status != STATUS_OK && spdm_requester_state(&bench->requester) == SPDM_REQUESTER_WAIT) {
+        spdm_requester_abort(&bench->requester, status);
+    }
+}
+
+bool bench_is_running(const struct bench *bench) {
+    enum spdm_requester_state state = spdm_requester_state(&bench->requester);
+    return state == SPDM_REQUESTER_SEND || state == SPDM_REQUESTER_WAIT;
+}
+
+enum status bench_result(const struct bench *bench) {
+    return spdm_requester_state(&bench->requester) == SPDM_REQUESTER_DONE ? STATUS_OK
+                                                                          : failure_of(bench);
+}
+
+enum status bench_run(struct bench *bench) {
+    for (unsigned round = 0; round < ROUNDS_MAX && bench_is_running(bench); round++) {
+        bench_put(bench);
         while (device_link_poll(&bench->link) == DEVICE_LINK_ACTIVE) {
         }
-        enum status status = STATUS_LINK;
-        if (take_message(bench, &message)) {
-            status =
-                spdm_requester_input(&bench->requester, message.type, message.body, message.size);
-        }
-        if (status != STATUS_OK && spdm_requester_state(&bench->requester) == SPDM_REQUESTER_WAIT) {
-            spdm_requester_abort(&bench->requester, status);
-        }
+        bench_take(bench);
     }
-    return STATUS_BUSY;
+    return bench_result(bench);
 }
 
 static enum status run_if_started(struct bench *bench, enum status started) {
     return started == STATUS_OK ? bench_run(bench) : started;
 }
 
-enum status bench_connect(struct bench *bench, enum bench_session session) {
+enum status bench_start_connect(struct bench *bench, enum bench_session session) {
     bool is_mutual = session == BENCH_PRIVILEGED;
     const struct spdm_requester_config config = {
         .ops = &OPERATIONS,
@@ -191,7 +204,11 @@ enum status bench_connect(struct bench *bench, enum bench_session session) {
     }
     spdm_requester_init(&bench->requester, &config);
     spdm_requester_expect_key(&bench->requester, expected);
-    return run_if_started(bench, spdm_requester_connect(&bench->requester));
+    return spdm_requester_connect(&bench->requester);
+}
+
+enum status bench_connect(struct bench *bench, enum bench_session session) {
+    return run_if_started(bench, bench_start_connect(bench, session));
 }
 
 enum status bench_open(struct bench *bench, enum bench_session session) {

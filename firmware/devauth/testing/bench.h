@@ -51,6 +51,15 @@ enum status bench_run(struct bench *bench);
 /* Connect only: no session. */
 enum status bench_connect(struct bench *bench, enum bench_session session);
 
+/* The same by hand, for a stage that runs its own loop: plug in, start, then put and take while
+ * the operation is running, and ask for its result. */
+void bench_plug_in(struct bench *bench);
+enum status bench_start_connect(struct bench *bench, enum bench_session session);
+bool bench_is_running(const struct bench *bench);
+void bench_put(struct bench *bench);
+void bench_take(struct bench *bench);
+enum status bench_result(const struct bench *bench);
+
 /* Connect, read slot 0, open a session. The chain must be ephemeral with the mailbox's key hash, or
  * the issued one if the chip has it. */
 enum status bench_open(struct bench *bench, enum bench_session session);
