@@ -23,6 +23,7 @@
 /* OTP: 256 entries of 8 bytes, each programmed as two words; then one lock byte per entry. */
 #define BOARD_OTP_OFFSET      0x100000u
 #define BOARD_OTP_SIZE        0x800u
+#define BOARD_OTP_PUBLIC_SIZE 0x600u /* entries 192 and up are secret: devauth/otp_map.h */
 #define BOARD_OTP_LOCK_OFFSET 0x100800u
 #define BOARD_OTP_LOCK_SIZE   0x100u
 #define BOARD_OTP_UNLOCKED    0xFFu
