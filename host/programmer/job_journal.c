@@ -119,9 +119,9 @@ static int body_take(enum entry_type type, const struct ledger_entry *entry,
             return -1;
         /* fall through */
     case ENTRY_IDENTIFIED:
-        if (ledger_body_number(entry, "seconds", &number) != 0 || number > UINT32_MAX)
+        if (ledger_body_number(entry, "milliseconds", &number) != 0 || number > UINT32_MAX)
             return -1;
-        unit->seconds = (uint32_t)number;
+        unit->milliseconds = (uint32_t)number;
         return 0;
     case ENTRY_REPORTED: unit->reported = true; return 0;
     default: return -1;
@@ -525,22 +525,22 @@ int job_journal_issued(struct job_journal *journal, struct job_unit *unit,
     return unit_append(journal, unit, ENTRY_ISSUED, members, 2, error);
 }
 
-int job_journal_identified(struct job_journal *journal, struct job_unit *unit, uint32_t seconds,
-                           struct error *error) {
+int job_journal_identified(struct job_journal *journal, struct job_unit *unit,
+                           uint32_t milliseconds, struct error *error) {
     struct ledger_member members[3] = {{0},
                                        member_bytes("certificate", unit->certificate_sha256, 32),
-                                       member_number("seconds", seconds)};
+                                       member_number("milliseconds", milliseconds)};
     return unit_append(journal, unit, ENTRY_IDENTIFIED, members, 3, error);
 }
 
 int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const char *step,
-                       const char *reason, uint32_t seconds, struct error *error) {
+                       const char *reason, uint32_t milliseconds, struct error *error) {
     char clean[JOB_REASON_MAX + 1];
     reason_clean(reason, clean);
     struct ledger_member members[4] = {{0},
                                        member_text("step", step),
                                        member_text("reason", clean),
-                                       member_number("seconds", seconds)};
+                                       member_number("milliseconds", milliseconds)};
     return unit_append(journal, unit, ENTRY_FAILED, members, 4, error);
 }
 

@@ -53,7 +53,7 @@ struct job_unit {
     uint8_t certificate_sha256[32]; /* from ISSUED on */
     char step[JOB_STEP_MAX + 1];    /* FAILED: where */
     char reason[JOB_REASON_MAX + 1];
-    uint32_t seconds;
+    uint32_t milliseconds;
     uint64_t updated_s;
     bool in_work; /* in a site's hands now; not stored */
 };
@@ -92,10 +92,10 @@ int job_journal_refused(struct job_journal *journal, struct job_unit *unit, cons
                         struct error *error);
 int job_journal_issued(struct job_journal *journal, struct job_unit *unit,
                        const uint8_t certificate_sha256[32], struct error *error);
-int job_journal_identified(struct job_journal *journal, struct job_unit *unit, uint32_t seconds,
-                           struct error *error);
+int job_journal_identified(struct job_journal *journal, struct job_unit *unit,
+                           uint32_t milliseconds, struct error *error);
 int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const char *step,
-                       const char *reason, uint32_t seconds, struct error *error);
+                       const char *reason, uint32_t milliseconds, struct error *error);
 int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error);
 
 struct job_numbers {

@@ -12,7 +12,7 @@ int recovery_report(struct job *job, struct server *server, struct job_unit *uni
         .state = job_unit_state_name(unit->state),
         .step = identified ? "done" : unit->step,
         .reason = identified ? "" : unit->reason,
-        .seconds = unit->seconds,
+        .milliseconds = unit->milliseconds,
         .certificate_sha256 = identified ? unit->certificate_sha256 : NULL,
     };
     if (server_report(server, unit->unit_id, &outcome, SERVER_PATIENCE_PROMPT_MS, error) != 0)

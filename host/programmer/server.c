@@ -284,8 +284,9 @@ int server_report(struct server *server, const char *unit_id, const struct serve
                   long patience_ms, struct error *error) {
     char path[PATH_MAX_SIZE];
     (void)snprintf(path, sizeof path, "/v1/units/%s/status", unit_id);
-    json_t *body = json_pack("{s:s,s:s,s:s,s:I}", "state", outcome->state, "step", outcome->step,
-                             "reason", outcome->reason, "seconds", (json_int_t)outcome->seconds);
+    json_t *body =
+        json_pack("{s:s,s:s,s:s,s:f}", "state", outcome->state, "step", outcome->step, "reason",
+                  outcome->reason, "seconds", (double)outcome->milliseconds / 1000.0);
     if (outcome->certificate_sha256 != NULL)
         (void)json_object_set_new(body, "certificate_sha256_hex",
                                   json_hex(bytes_of(outcome->certificate_sha256, 32)));

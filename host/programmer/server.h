@@ -58,7 +58,7 @@ struct server_outcome {
     const char *state; /* "identified" or "failed" */
     const char *step;
     const char *reason;
-    uint32_t seconds;
+    uint32_t milliseconds;
     const uint8_t *certificate_sha256; /* NULL when failed */
 };
 int server_report(struct server *server, const char *unit_id, const struct server_outcome *outcome,

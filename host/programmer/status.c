@@ -82,9 +82,9 @@ static json_t *unit_summary(const struct job_unit *unit) {
     char uid[2 * JOB_UID_SIZE + 1];
     hex_encode_upper(bytes_of(unit->uid, JOB_UID_SIZE), uid);
     json_t *summary =
-        json_pack("{s:s,s:s,s:I,s:s,s:b,s:I,s:I}", "uid", uid, "unit_id", unit->unit_id, "attempt",
+        json_pack("{s:s,s:s,s:I,s:s,s:b,s:f,s:I}", "uid", uid, "unit_id", unit->unit_id, "attempt",
                   (json_int_t)unit->attempt, "state", job_unit_state_name(unit->state), "reported",
-                  (int)unit->reported, "seconds", (json_int_t)unit->seconds, "updated",
+                  (int)unit->reported, "seconds", (double)unit->milliseconds / 1000.0, "updated",
                   (json_int_t)unit->updated_s);
     if (unit->state == JOB_UNIT_FAILED)
         (void)json_object_set_new(summary, "step", json_string(unit->step));

@@ -113,7 +113,7 @@ static int steps_run(struct run *run, const char **failed_step, struct error *er
 
 int unit_end_attempt(struct unit *unit, const char *step, const char *reason, struct error *error) {
     if (job_journal_failed(unit->order->job->journal, &unit->record, step, reason,
-                           (uint32_t)unit->result->seconds, error) != 0)
+                           (uint32_t)(unit->result->seconds * 1000.0), error) != 0)
         return -1;
     return recovery_report(unit->order->job, unit->order->server, &unit->record, error);
 }
@@ -124,8 +124,9 @@ static void finish_identified(struct run *run) {
     struct unit_result *result = unit->result;
     struct job *job = unit->order->job;
     struct error error = {0};
-    if (!unit->already && job_journal_identified(job->journal, &unit->record,
-                                                 (uint32_t)result->seconds, &error) != 0) {
+    if (!unit->already &&
+        job_journal_identified(job->journal, &unit->record, (uint32_t)(result->seconds * 1000.0),
+                               &error) != 0) {
         result->end = UNIT_END_OPEN;
         result->error = error;
         return;
