@@ -11,6 +11,7 @@
 #define STACK_PAINT     0xA5A5A5A5u
 #define IRQ_COUNT       (MPS2_UART0_RX_IRQ + 1)
 #define NVIC_WORDS      2
+#define FRAME_PC        6 /* in the frame the exception left; nonsense after a stack overflow */
 #define ICSR_CLEAR_TICK 0x02000000u
 
 /* From the linker script. */
@@ -59,15 +60,20 @@ void __stack_chk_fail(void) {
 
 /* A wild pointer ends in a reset with a trace, never in code running on. */
 void image_fault(const uint32_t *frame) {
-    const uint32_t program_counter = frame[6];
+    const uint32_t program_counter = frame[FRAME_PC];
 
     board_register_write(BOARD_REGISTER_CRASH_PC, program_counter);
     board_register_add(BOARD_REGISTER_CRASHES, 1);
     mps2_reset(HAL_BOOT_WATCHDOG);
 }
 
+/* After a stack overflow there is no stack left to handle it on: start over at the top. */
 __attribute__((naked)) void image_fault_entry(void) {
     __asm volatile("mrs r0, msp\n"
+                   "movs r1, #0\n"
+                   "msr msplim, r1\n"
+                   "ldr r1, =image_stack_top\n"
+                   "msr msp, r1\n"
                    "ldr r1, =image_fault\n"
                    "bx r1\n");
 }
