@@ -185,31 +185,44 @@ static enum status exchange(struct fixture *fixture, uint8_t *type, uint8_t *mes
                : STATUS_BUSY;
 }
 
-enum status fixture_run(struct fixture *fixture) {
+enum status fixture_step(struct fixture *fixture) {
     struct spdm_requester *requester = &fixture->requester;
     uint8_t message[SPDM_RECORD_MAX];
-    while (spdm_requester_state(requester) == SPDM_REQUESTER_SEND) {
-        struct writer writer;
-        uint8_t type = 0;
-        writer_init(&writer, message, sizeof message);
-        enum status status = spdm_requester_output(requester, &writer, &type);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        size_t size = writer.size;
-        if (exchange(fixture, &type, message, &size) != STATUS_OK) {
-            spdm_requester_abort(requester, STATUS_LINK);
-            return STATUS_LINK;
-        }
+    struct writer writer;
+    uint8_t type = 0;
+    writer_init(&writer, message, sizeof message);
+    enum status status = spdm_requester_output(requester, &writer, &type);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    size_t size = writer.size;
+    status = exchange(fixture, &type, message, &size);
+    if (status == STATUS_OK) {
         status = spdm_requester_input(requester, type, fixture->last_response,
                                       fixture->last_response_size);
-        if (status == STATUS_BUSY) {
-            spdm_requester_abort(requester, STATUS_LINK);
-        }
     }
-    return spdm_requester_state(requester) == SPDM_REQUESTER_DONE
-               ? STATUS_OK
-               : spdm_requester_failure(requester);
+    if (status == STATUS_BUSY) {
+        status = STATUS_LINK;
+        spdm_requester_abort(requester, status);
+    }
+    return status;
+}
+
+enum status fixture_run(struct fixture *fixture) {
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK &&
+           spdm_requester_state(&fixture->requester) == SPDM_REQUESTER_SEND) {
+        status = fixture_step(fixture);
+    }
+    return status;
+}
+
+enum status fixture_handshake(struct fixture *fixture) {
+    enum status status = fixture_connect(fixture);
+    if (status == STATUS_OK) {
+        status = spdm_requester_open_session(&fixture->requester);
+    }
+    return status == STATUS_OK ? fixture_step(fixture) : status;
 }
 
 enum status fixture_send(struct fixture *fixture, struct bytes message) {

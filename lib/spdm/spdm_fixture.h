@@ -51,6 +51,9 @@ void fixture_start(struct fixture *fixture, uint32_t device_caps, uint32_t host_
 /* A chain of a root and a leaf with `party`'s key under `root`. */
 void fixture_make_chain(struct fixture_party *party, const struct fixture_party *root);
 
+/* Carries one message to the device and its answer back. LINK if either got lost. */
+enum status fixture_step(struct fixture *fixture);
+
 /* Carries messages until the operation ends; how it ended. */
 enum status fixture_run(struct fixture *fixture);
 
@@ -63,5 +66,7 @@ enum status fixture_send_inside(struct fixture *fixture, struct bytes message);
 /* connect, get_chain; and a session too. */
 enum status fixture_connect(struct fixture *fixture);
 enum status fixture_open(struct fixture *fixture);
+/* connect, get_chain, KEY_EXCHANGE: a session in its handshake. */
+enum status fixture_handshake(struct fixture *fixture);
 
 #endif

@@ -16,7 +16,7 @@
 static enum status note(struct spdm_requester *requester, struct reader *reader,
                         uint8_t request_id) {
     struct spdm_served *served = &requester->served;
-    read_skip(reader, 1);
+    uint8_t version = read_u8(reader);
     served->code = read_u8(reader);
     served->slot = read_u8(reader) & SLOT_MASK;
     read_skip(reader, 1);
@@ -26,12 +26,15 @@ static enum status note(struct spdm_requester *requester, struct reader *reader,
     if (served->code == SPDM_GET_CERTIFICATE) {
         served->offset = read_u16le(reader);
         served->length = read_u16le(reader);
+    } else if (served->code != SPDM_GET_DIGESTS) {
+        (void)read_rest(reader); /* will be refused, whatever it says */
     }
     served->count++;
-    if (reader_check(reader) != STATUS_OK) {
-        return STATUS_TRUNCATED;
+    enum status status = reader_finish(reader);
+    if (status != STATUS_OK) {
+        return status;
     }
-    return served->count > REQUESTS_MAX ? STATUS_INVALID : STATUS_OK;
+    return version != SPDM_VERSION_12 || served->count > REQUESTS_MAX ? STATUS_INVALID : STATUS_OK;
 }
 
 enum status spdm_build_encapsulated_request(struct spdm_requester *requester,
