@@ -171,7 +171,9 @@ void rsp_read_hex(struct reader *reader, uint8_t *out, size_t size) {
         int low = digit_value(read_u8(reader));
         if (high < 0 || low < 0)
             reader->failed = true;
-        out[i] = reader->failed ? 0 : (uint8_t)(high << 4 | low);
+        out[i] = (uint8_t)(((unsigned)high << 4 | (unsigned)low) & 0xFFu);
+        if (reader->failed)
+            out[i] = 0;
     }
 }
 

@@ -26,7 +26,7 @@ static bool is_inside(uint32_t offset, size_t size) {
 static bool unit_is_fresh(uint32_t offset) {
     uint32_t unit = offset / BOARD_FLASH_UNIT;
 
-    return (board_file_byte(BOARD_UNITS_OFFSET + unit / 8) >> (unit % 8) & 1u) != 0;
+    return ((uint32_t)board_file_byte(BOARD_UNITS_OFFSET + unit / 8) >> (unit % 8) & 1u) != 0;
 }
 
 static void unit_set_fresh(uint32_t offset, bool fresh) {
