@@ -4,6 +4,8 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,10 @@ static void send_next(struct load_connection *connection) {
 
 static void handshake_done(struct evhttp_request *answer, void *context) {
     struct load_connection *connection = context;
+    int on = 1;
+    /* Header and body leave as two records: without this the second waits for a delayed ACK. */
+    setsockopt(bufferevent_getfd(evhttp_connection_get_bufferevent(connection->http)), IPPROTO_TCP,
+               TCP_NODELAY, &on, sizeof on);
     if (answer == NULL || evhttp_request_get_response_code(answer) != 200) {
         connection->load->failed_handshakes++;
     }

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# `make bench`: what the system does per second and per unit, each beside a baseline measured in the
+# same run. Absolute figures belong to this machine; the ratios carry over.
+#
+#   CERTIFICATES  per measurement of the issuing server (default 6000)
+#   BOARDS        "native" or "qemu" for the seconds per unit (default qemu)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+BUILD=$PWD/${BUILD:-build}
+LINE=$PWD/build/bench
+LINE_PORT=${PORT:-18643}
+. scripts/line.bash
+. tests/bench/baselines.bash
+# . tests/bench/unit_times.bash
+CERTIFICATES=${CERTIFICATES:-6000}
+
+for tool in cfssl wrk softhsm2-util jq; do
+    command -v "$tool" >/dev/null || { echo "bench: $tool is missing; run make deps" >&2 && exit 1; }
+done
+trap line_stop_all EXIT
+
+ratio() { # numerator denominator
+    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'
+}
+
+raw_sign_rate() { # threads
+    SOFTHSM2_CONF=$LINE/server/softhsm2.conf sign_rate /usr/lib/softhsm/libsofthsm2.so nusec-server \
+        "$LINE/server.pin" device-ca "$1" 3 | jq -r .per_second
+}
+
+issuing() {
+    local raw one_process cfssl result rate
+    echo "== certificates per second"
+    baseline_prepare
+    raw=$(raw_sign_rate 2)
+    one_process=$(baseline_openssl_ca)
+    cfssl=$(baseline_cfssl)
+    printf '%-46s %8s\n' "C_Sign, key of DEVICE CA, 2 threads" "$raw" \
+        "cfssl serve (no TLS, no HSM, no database)" "$cfssl" \
+        "openssl ca, PKCS#11 engine, process each" "$one_process"
+    printf '%-46s %8s %8s %8s %10s %8s %8s\n' "NuSEC server, whole path" "/s" "/ C_Sign" "/ cfssl" \
+        "/ openssl" "p50 ms" "p99 ms"
+    mkdir -p "$LINE/load"
+    issue_load "$LINE_URL" "$NUSEC_PROFILE" "$LINE/load" "$CERTIFICATES" ${CONNECTIONS:-1 8 64} |
+        while read -r result; do
+            rate=$(jq -r .per_second <<<"$result")
+            printf '%-46s %8s %8s %8s %10s %8s %8s\n' \
+                "  $(jq -r .connections <<<"$result") connections" "$rate" "$(ratio "$rate" "$raw")" \
+                "$(ratio "$rate" "$cfssl")" "$(ratio "$rate" "$one_process")" \
+                "$(jq -r .p50_ms <<<"$result")" "$(jq -r .p99_ms <<<"$result")"
+        done
+}
+
+line_create
+line_init_server
+line_start_server
+issuing
+echo
+#unit_times
