@@ -78,11 +78,8 @@ int board_memory_create(const char *path, const uint8_t uid[BOARD_UID_SIZE], str
         return check_existing(path, uid, error);
     if (uid == NULL && getrandom(made, sizeof(made), 0) != (ssize_t)sizeof(made))
         return error_set_errno(error, errno, "random UID");
-    temporary = malloc(strlen(path) + sizeof(".new"));
-    if (temporary == NULL)
+    if (asprintf(&temporary, "%s.new", path) < 0)
         return error_set(error, ERROR_INTERNAL, "out of memory");
-    strcpy(temporary, path);
-    strcat(temporary, ".new");
     fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         free(temporary);

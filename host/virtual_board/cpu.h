@@ -13,7 +13,7 @@
 
 /* r0 to r15, xPSR, little-endian words. */
 #define CPU_REGISTERS      17
-#define CPU_REGISTERS_SIZE (4 * CPU_REGISTERS)
+#define CPU_REGISTERS_SIZE ((size_t)4 * CPU_REGISTERS)
 /* What the stub takes in one request. */
 #define CPU_CHUNK_MAX 1024u
 

@@ -55,15 +55,15 @@ static void broken_packets_are_reported_once(void **state) {
 }
 
 static void long_packets_are_refused_not_overflown(void **state) {
+    static const uint8_t end[] = {'#', '0', '0'};
     uint8_t packet[RSP_PAYLOAD_MAX + 64];
 
     (void)state;
     memset(packet, 0, sizeof(packet)); /* sum 0, so only the length is wrong */
     packet[0] = '$';
-    memcpy(packet + sizeof(packet) - 3, "#00", 3);
+    memcpy(packet + sizeof(packet) - 3, end, sizeof(end));
     assert_int_equal(feed(packet, sizeof(packet)), RSP_BAD);
-    packet[RSP_PAYLOAD_MAX + 1] = '#';
-    memcpy(packet + RSP_PAYLOAD_MAX + 1, "#00", 3);
+    memcpy(packet + RSP_PAYLOAD_MAX + 1, end, sizeof(end));
     assert_int_equal(feed(packet, RSP_PAYLOAD_MAX + 4), RSP_PACKET);
     assert_int_equal(parser.size, RSP_PAYLOAD_MAX);
 }

@@ -106,7 +106,7 @@ static void a_page_copied_to_another_role_is_no_key(void **state) {
 
     (void)state;
     assert_int_equal(key_store_generate(HAL_KEY_AUTH, key), STATUS_OK);
-    memcpy(keys + HAL_KEY_TLS * BOARD_FLASH_PAGE, keys, BOARD_FLASH_PAGE);
+    memcpy(keys + (size_t)HAL_KEY_TLS * BOARD_FLASH_PAGE, keys, BOARD_FLASH_PAGE);
     assert_int_equal(key_store_public(HAL_KEY_TLS, key), STATUS_NOT_FOUND);
     keys[3] ^= 1;
     assert_int_equal(key_store_public(HAL_KEY_AUTH, key), STATUS_NOT_FOUND);
