@@ -20,17 +20,16 @@ static json_t *upper(const void *data, size_t size) {
 /* The columns of the device table; what later stages of production fill is null until then. */
 static json_t *device_json(const struct api_call *call, const struct store_device *device) {
     return json_pack(
-        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:n, s:n, s:s, s:o, s:o}", "uid",
+        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:n, s:n, s:n, s:s, s:o, s:o}", "uid",
         upper(device->uid, STORE_UID_SIZE), "job_id", device->job_id, "unit_id",
         api_hex(device->unit_id, UNIT_ID_SIZE), "unit_state", unit_state_name(device->unit_state),
         "certificate_sha256_hex", api_hex(device->certificate_hash, 32), "certificate_serial_hex",
         api_hex(device->serial, UNIT_SERIAL_SIZE), "certificate_state",
         certificate_state(device, service_now(call->service)), "auth_public_key_hex",
         api_hex(device->auth_key, 64), "enc_public_key_hex", api_hex(device->enc_key, 64),
-        "tls_public_key_hex", api_hex(device->tls_key, 64), "rotpk_hex",
-        api_hex(call->service->authority.nl3_public_key, 64), "pk_bl3_hex", "boot_key_state",
-        "programmer_id", device->programmer_id, "issued", api_time(device->issued), "revoked",
-        api_time_or_null(device->revoked));
+        "tls_public_key_hex", api_hex(device->tls_key, 64), "rotpk_hex", "pk_bl3_hex",
+        "boot_key_state", "programmer_id", device->programmer_id, "issued",
+        api_time(device->issued), "revoked", api_time_or_null(device->revoked));
 }
 
 struct device_list {
