@@ -137,7 +137,8 @@ line_prepare() {
         line_stop programmer && line_start_programmer launcher
 }
 
-# line_order qemu|native <count> [job create options]: firmware, job and package; prints the job.
+# line_order qemu|native <count> [job create options]: firmware, job and package for the programmer
+# that is called $LINE_PROGRAMMER (line-1); prints the job.
 line_order() {
     local family=AN505-M23 image=$FIRMWARE/devauth.bin count=$2 firmware programmer job
     if [ "$1" = native ]; then
@@ -148,7 +149,8 @@ line_order() {
     firmware=$(nusec firmware upload "$image" --kind devauth --family "$family" --version 0.1.0 \
         --json | jq -er .id) || return
     programmer=$(nusec programmer list --json |
-        jq -er '[.programmers[] | select(.state == "ready")][-1].id') || return
+        jq -er --arg name "${LINE_PROGRAMMER:-line-1}" \
+            '.programmers[] | select(.state == "ready" and .name == $name) | .id') || return
     job=$(nusec job create --product demo-lamp --programmer-id "$programmer" --count "$count" \
         --family "$family" --firmware "$firmware" --json "$@") || { echo "$job" && return 1; }
     job=$(jq -er .id <<<"$job") || return
