@@ -77,8 +77,13 @@ static int finish_issue(struct api_call *call, struct error *error) {
     text = base64_encode(bytes_of(issue->write.issued_der, issue->write.issued_size));
     if (text == NULL)
         return error_set(error, ERROR_INTERNAL, "out of memory");
-    buffer_print(&call->reply, "{\"certificate_b64\":\"%s\",\"chain_b64\":[%s,\"%s\"]}", text,
-                 buffer_text(&call->service->chain_b64), text);
+    buffer_append_text(&call->reply, "{\"certificate_b64\":\"");
+    buffer_append_text(&call->reply, text);
+    buffer_append_text(&call->reply, "\",\"chain_b64\":[");
+    buffer_append_text(&call->reply, buffer_text(&call->service->chain_b64));
+    buffer_append_text(&call->reply, ",\"");
+    buffer_append_text(&call->reply, text);
+    buffer_append_text(&call->reply, "\"]}");
     free(text);
     return finish_text(call, 200, error);
 }

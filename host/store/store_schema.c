@@ -1,5 +1,6 @@
-/* The tables; what each is for is in docs/formats/database.md. Keys that arrive in random order
- * (unit id, UID) are kept to one index each, because a random insert costs a page write. */
+/* The tables; what each is for is in docs/formats/database.md. Rows that grow with production are
+ * appended (rowid or a serial number that grows with time); only narrow indexes see keys in random
+ * order, because each random page touched is a page written to the log. */
 #include "store/store.h"
 
 #include <stdio.h>
@@ -47,18 +48,17 @@ static const char schema_1[] =
     " programmer_id TEXT NOT NULL, epoch INTEGER NOT NULL, token_hash BLOB NOT NULL,"
     " issued INTEGER NOT NULL);"
     "CREATE TABLE units("
-    " id BLOB PRIMARY KEY, job_id TEXT NOT NULL, uid BLOB NOT NULL, attempt INTEGER NOT NULL,"
+    " id BLOB NOT NULL UNIQUE, job_id TEXT NOT NULL, uid BLOB NOT NULL,"
+    " attempt INTEGER NOT NULL,"
     " state INTEGER NOT NULL, counted INTEGER NOT NULL, permitted INTEGER NOT NULL DEFAULT 0,"
     " programmer_id TEXT NOT NULL, nonce BLOB NOT NULL, csr_hash BLOB, certificate_serial BLOB,"
     " certificate_hash BLOB, auth_key_hash BLOB, step TEXT, reason TEXT,"
-    " milliseconds INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, updated INTEGER NOT NULL"
-    ") WITHOUT ROWID;"
+    " milliseconds INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, updated INTEGER NOT NULL);"
     "CREATE UNIQUE INDEX units_by_uid ON units(job_id, uid, attempt);"
     "CREATE TABLE devices("
-    " uid BLOB PRIMARY KEY, job_id TEXT NOT NULL, unit_id BLOB NOT NULL,"
+    " uid BLOB NOT NULL UNIQUE, job_id TEXT NOT NULL, unit_id BLOB NOT NULL,"
     " programmer_id TEXT NOT NULL, auth_key BLOB NOT NULL, enc_key BLOB NOT NULL,"
-    " tls_key BLOB NOT NULL, certificate_serial BLOB NOT NULL, issued INTEGER NOT NULL"
-    ") WITHOUT ROWID;"
+    " tls_key BLOB NOT NULL, certificate_serial BLOB NOT NULL, issued INTEGER NOT NULL);"
     /* Serial numbers grow with time, so this table is appended to. */
     "CREATE TABLE certificates("
     " serial BLOB PRIMARY KEY, kind TEXT NOT NULL, hash BLOB NOT NULL, owner TEXT NOT NULL,"
