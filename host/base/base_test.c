@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/test_support.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,27 +27,22 @@
 #include <cmocka.h>
 
 static struct error error;
-static char directory[64];
+static char directory[TEST_DIRECTORY_SIZE];
 
 static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/nusec-base-test-XXXXXX");
-    return mkdtemp(directory) != NULL ? 0 : -1;
+    test_directory_make(directory);
+    return 0;
 }
 
 static int tear_down(void **state) {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    return system(command);
+    test_directory_remove(directory);
+    return 0;
 }
 
 static const char *in_directory(const char *name) {
-    static char path[4][128];
-    static unsigned turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof(path[turn]), "%s/%s", directory, name);
-    return path[turn];
+    return test_path(directory, name);
 }
 
 /* error */
@@ -222,9 +218,12 @@ static void full_disk_keeps_the_old_file(void **state) {
     assert_int_equal(status, 0);
     assert_int_equal(file_read(path, 5, &read, &error), 0);
     assert_string_equal(buffer_text(&read), "old");
-    char command[128];
-    snprintf(command, sizeof(command), "test -z \"$(ls %s | grep tmp)\"", directory);
-    assert_int_equal(system(command), 0);
+    const char *const list[] = {"ls", directory, NULL};
+    struct buffer names = {0};
+    assert_int_equal(test_run(list, bytes_of(NULL, 0), STDOUT_FILENO, &names), 0);
+    assert_non_null(strstr(buffer_text(&names), "kept"));
+    assert_null(strstr(buffer_text(&names), "tmp"));
+    buffer_free(&names);
     buffer_free(&read);
 }
 
@@ -404,8 +403,7 @@ static void wrong_options_are_refused(void **state) {
                                  "--data d --verbose=yes",
                                  "--data d -v",
                                  "--data d one two",
-                                 "--data d --"
-                                 "unknown"};
+                                 "--data d --unknown"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_int_equal(parse_line(wrong[i], NULL), OPTIONS_FAILED);
         assert_int_equal(error.code, ERROR_USAGE);

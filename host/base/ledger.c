@@ -126,7 +126,7 @@ int ledger_extend(struct ledger_head *head, struct bytes encoded, struct ledger_
     if (entry->sequence != head->sequence + 1)
         return error_set(error, ERROR_LEDGER_DIVERGED,
                          "the ledger continues with entry %llu, entry %llu was sent",
-                         (unsigned long long)(head->sequence + 1),
+                         (unsigned long long)head->sequence + 1,
                          (unsigned long long)entry->sequence);
     if (memcmp(entry->previous, head->hash, LEDGER_HASH_SIZE) != 0)
         return error_set(error, ERROR_LEDGER_DIVERGED,

@@ -2,6 +2,7 @@
  * Both ends of the AES_NuLink3 agreement in two tokens of one SoftHSM2, and GCM with the result.
  */
 #include "base/file.h"
+#include "base/test_support.h"
 #include "hsm/gcm.h"
 
 #include <dlfcn.h>
@@ -15,7 +16,7 @@
 #include <cmocka.h>
 
 struct fixture {
-    char directory[64];
+    char directory[TEST_DIRECTORY_SIZE];
     struct hsm *server;
     struct hsm *programmer;
     struct hsm_key *kek;
@@ -37,8 +38,7 @@ static int set_up(void **state) {
     char tokens[96];
     char pin[96];
     assert_non_null(f);
-    strcpy(f->directory, "/tmp/nusec-agree-test-XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
+    test_directory_make(f->directory);
     snprintf(conf, sizeof(conf), "%s/softhsm2.conf", f->directory);
     snprintf(tokens, sizeof(tokens), "%s/tokens", f->directory);
     snprintf(pin, sizeof(pin), "%s/pin", f->directory);
@@ -55,11 +55,9 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     struct fixture *f = *state;
-    char command[128];
     hsm_close(f->server);
     hsm_close(f->programmer);
-    snprintf(command, sizeof(command), "rm -rf '%s'", f->directory);
-    assert_int_equal(system(command), 0);
+    test_directory_remove(f->directory);
     free(f);
     return 0;
 }

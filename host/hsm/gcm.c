@@ -18,10 +18,10 @@ static CK_GCM_PARAMS gcm_parameters(const struct gcm_request *request) {
     return (CK_GCM_PARAMS){
         .pIv = (CK_BYTE *)request->iv,
         .ulIvLen = HSM_GCM_IV_SIZE,
-        .ulIvBits = HSM_GCM_IV_SIZE * 8,
+        .ulIvBits = HSM_GCM_IV_SIZE * 8ul,
         .pAAD = (CK_BYTE *)request->aad.data,
         .ulAADLen = (CK_ULONG)request->aad.size,
-        .ulTagBits = HSM_GCM_TAG_SIZE * 8,
+        .ulTagBits = HSM_GCM_TAG_SIZE * 8ul,
     };
 }
 

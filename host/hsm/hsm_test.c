@@ -3,6 +3,7 @@
  * library's back through the same module to prove attributes and to end sessions.
  */
 #include "base/file.h"
+#include "base/test_support.h"
 #include "crypto/crypto.h"
 #include "hsm/gcm.h"
 #include "hsm/hsm.h"
@@ -20,7 +21,7 @@
 #include <cmocka.h>
 
 struct fixture {
-    char directory[64];
+    char directory[TEST_DIRECTORY_SIZE];
     char conf[96];
     char tokens[96];
     char pin[96];
@@ -38,8 +39,7 @@ static void write_secret(const char *path, const char *text) {
 static int set_up(void **state) {
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
-    strcpy(f->directory, "/tmp/nusec-hsm-test-XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
+    test_directory_make(f->directory);
     snprintf(f->conf, sizeof(f->conf), "%s/softhsm2.conf", f->directory);
     snprintf(f->tokens, sizeof(f->tokens), "%s/tokens", f->directory);
     snprintf(f->pin, sizeof(f->pin), "%s/pin", f->directory);
@@ -57,10 +57,8 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     struct fixture *f = *state;
-    char command[128];
     hsm_close(f->hsm);
-    snprintf(command, sizeof(command), "rm -rf '%s'", f->directory);
-    assert_int_equal(system(command), 0);
+    test_directory_remove(f->directory);
     free(f);
     return 0;
 }

@@ -1,7 +1,6 @@
 #include "hsm/module.h"
 
 #include <dlfcn.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,14 +104,17 @@ void hsm_module_release(struct hsm_module *module) {
 
 typedef bool slot_predicate(const CK_TOKEN_INFO *info, const char *label);
 
-static bool has_label(const CK_TOKEN_INFO *info, const char *label) {
-    CK_UTF8CHAR padded[sizeof(info->label)];
+bool hsm_module_pad_label(const char *label, CK_UTF8CHAR padded[HSM_TOKEN_LABEL_SIZE]) {
     size_t length = strlen(label);
-    if ((info->flags & CKF_TOKEN_INITIALIZED) == 0 || length > sizeof(padded))
-        return false;
-    memset(padded, ' ', sizeof(padded));
-    memcpy(padded, label, length);
-    return memcmp(padded, info->label, sizeof(padded)) == 0;
+    for (size_t i = 0; i < HSM_TOKEN_LABEL_SIZE; i++)
+        padded[i] = (CK_UTF8CHAR)(i < length ? label[i] : ' ');
+    return length != 0 && length <= HSM_TOKEN_LABEL_SIZE;
+}
+
+static bool has_label(const CK_TOKEN_INFO *info, const char *label) {
+    CK_UTF8CHAR padded[HSM_TOKEN_LABEL_SIZE];
+    return (info->flags & CKF_TOKEN_INITIALIZED) != 0 && hsm_module_pad_label(label, padded) &&
+           memcmp(padded, info->label, sizeof(padded)) == 0;
 }
 
 static bool is_blank(const CK_TOKEN_INFO *info, const char *label) {

@@ -13,6 +13,7 @@
 
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 struct hsm_module {
     char *path;
@@ -32,6 +33,10 @@ void hsm_module_release(struct hsm_module *module);
 
 /* C_Finalize and C_Initialize. The caller holds `lock` exclusively. */
 CK_RV hsm_module_restart(struct hsm_module *module);
+
+/* A token label as PKCS#11 keeps it: padded with blanks. False if it is empty or too long. */
+#define HSM_TOKEN_LABEL_SIZE 32
+bool hsm_module_pad_label(const char *label, CK_UTF8CHAR padded[HSM_TOKEN_LABEL_SIZE]);
 
 /* The slot whose token has this label. CKR_TOKEN_NOT_PRESENT if there is none. */
 CK_RV hsm_module_find_token(struct hsm_module *module, const char *label, CK_SLOT_ID *slot);

@@ -58,12 +58,9 @@ static CK_RV set_user_pin(struct hsm_module *module, CK_SLOT_ID slot, const stru
 static int init_in(struct hsm_module *module, const char *label, const struct pins *pins,
                    struct error *error) {
     CK_SLOT_ID slot;
-    CK_UTF8CHAR padded[32];
-    size_t length = strlen(label);
-    if (length == 0 || length > sizeof(padded))
+    CK_UTF8CHAR padded[HSM_TOKEN_LABEL_SIZE];
+    if (!hsm_module_pad_label(label, padded))
         return error_set(error, ERROR_USAGE, "a token label has 1 to 32 bytes");
-    memset(padded, ' ', sizeof(padded));
-    memcpy(padded, label, length);
     if (hsm_module_find_token(module, label, &slot) == CKR_OK)
         return error_set(error, ERROR_CONFLICT, "a token \"%s\" exists already", label);
     CK_RV rv = hsm_module_find_blank(module, &slot);

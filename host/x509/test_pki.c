@@ -1,10 +1,14 @@
 #include "x509/test_pki.h"
 
+#include "base/file.h"
+#include "base/test_support.h"
 #include "crypto/crypto.h"
 #include "x509/device_certificate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static void require(bool condition, const char *what) {
     if (condition)
@@ -72,4 +76,42 @@ void test_pki_free(struct test_pki *pki) {
 void test_pki_leaf(struct test_pki *pki, enum x509_profile profile, const uint8_t public_key[64],
                    struct buffer *out) {
     issue(profile, "Test Leaf", public_key, &pki->operations_ca, &pki->operations_ca_key, out);
+}
+
+static void write_pem(const char *path, struct bytes der) {
+    struct buffer pem = {0};
+    struct error error;
+    require(x509_certificate_to_pem(der, &pem, &error) == 0, "PEM");
+    require(file_write_durable(path, buffer_bytes(&pem), 0600, &error) == 0, path);
+    buffer_free(&pem);
+}
+
+bool test_pki_openssl_accepts(const struct test_pki *pki, struct bytes ca, struct bytes leaf) {
+    char directory[TEST_DIRECTORY_SIZE];
+    char now[24];
+    test_directory_make(directory);
+    const char *root_path = test_path(directory, "root.pem");
+    const char *ca_path = test_path(directory, "ca.pem");
+    const char *leaf_path = test_path(directory, "leaf.pem");
+    write_pem(root_path, buffer_bytes(&pki->root));
+    write_pem(ca_path, ca);
+    write_pem(leaf_path, leaf);
+    snprintf(now, sizeof(now), "%u", TEST_PKI_NOW);
+    const char *const verify[] = {"openssl", "verify",  "-x509_strict", "-attime", now,
+                                  "-CAfile", root_path, "-untrusted",   ca_path,   leaf_path,
+                                  NULL};
+    struct buffer said = {0};
+    int status = test_run(verify, bytes_of(NULL, 0), STDERR_FILENO, &said);
+    buffer_free(&said);
+    test_directory_remove(directory);
+    return status == 0;
+}
+
+bool test_pki_openssl_accepts_csr(struct bytes pem) {
+    const char *const verify[] = {"openssl", "req", "-verify", "-noout", NULL};
+    struct buffer said = {0}; /* its exit status is 0 either way */
+    (void)test_run(verify, pem, STDERR_FILENO, &said);
+    bool accepted = strstr(buffer_text(&said), "verify OK") != NULL;
+    buffer_free(&said);
+    return accepted;
 }

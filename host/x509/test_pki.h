@@ -34,4 +34,10 @@ void test_pki_free(struct test_pki *pki);
 void test_pki_leaf(struct test_pki *pki, enum x509_profile profile, const uint8_t public_key[64],
                    struct buffer *out);
 
+/* Does `openssl verify -x509_strict` accept root, `ca`, `leaf` at TEST_PKI_NOW? */
+bool test_pki_openssl_accepts(const struct test_pki *pki, struct bytes ca, struct bytes leaf);
+
+/* Does `openssl req -verify` accept the PEM request? */
+bool test_pki_openssl_accepts_csr(struct bytes pem);
+
 #endif
