@@ -167,6 +167,60 @@ static void failures_of_writing_are_reported(void **state) {
                      STATUS_INVALID);
 }
 
+/* Known answers of docs/formats/permit.md and manifest.md. Origin: this library with OpenSSL's
+ * ECDSA; the signer's private key is 32 bytes 44. */
+static const char VECTOR_KEY[] =
+    "5b36890dacbd7c9a96bb74a1ee28b3d2d75b72e09a20ef25cf8e6fd8a9f0350d0e14bed8d4682a34"
+    "d83538bdff5b96e89a6666ec0db5745d02fa1210072df75a";
+static const char VECTOR_PERMIT[] =
+    "d28443a10126a058a3a5010102a2015820d7c6aa7003d46dfaff01019f4bca00e0459b001aa8cd92"
+    "f91ae5f4af69f3fcb6025820736bcf41d3c1772f90fe891d0171776800c3ca3442bc0768575986b3"
+    "04f4dd0e035000112233445566778899aabbccddeeff04582061a4666d8b3c149cb5bdaf96ceb7e9"
+    "0b34d8a744f49982da4aee1e200428e4e3055820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3"
+    "b4b5b6b7b8b9babbbcbdbebf58409aaec042f98ee7923e579f04d1f8d6489fde482688f88b6ad965"
+    "db17f4280d2ea988dec702ecd46b25c2063b761dc3ebe7c91ab6a3535bc2f4b5a64186a2387c";
+static const char VECTOR_MANIFEST[] =
+    "d28443a10126a05843a60167646576617574680269414e3530352d4d32330365312e302e30040505"
+    "58206105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d06015840c440"
+    "50bba521a83137eea612a70b74f5d81df4aa696105b29d56d7cda3eb8cc4bfaef701b759c9270591"
+    "cc9b767390187bf188267daa94177ea1fac78555d09c";
+
+static uint8_t nibble(char digit) {
+    return (uint8_t)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
+static struct bytes from_hex(const char *hex, uint8_t *out) {
+    size_t size = strlen(hex) / 2;
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+    }
+    return bytes_of(out, size);
+}
+
+static void vectors_as_published(void **state) {
+    uint8_t key[64];
+    uint8_t object[512];
+    uint8_t key_hash[32];
+    struct cose_sign1 message;
+    struct permit permit;
+    struct permit_root_hash arguments;
+    struct manifest manifest;
+    (void)state;
+    (void)from_hex(VECTOR_KEY, key);
+    assert_int_equal(cose_sign1_parse(from_hex(VECTOR_PERMIT, object), &message), STATUS_OK);
+    assert_int_equal(cose_sign1_verify(&message, key), STATUS_OK);
+    assert_int_equal(permit_parse(message.payload, &permit), STATUS_OK);
+    assert_int_equal(permit.command, PERMIT_ROOT_HASH);
+    assert_int_equal(permit.uid[1], 0x11);
+    assert_int_equal(permit.nonce[0], 0xA0);
+    assert_int_equal(permit_parse_root_hash(permit.arguments, &arguments), STATUS_OK);
+    crypto_sha256(bytes_of(key, sizeof key), key_hash);
+    assert_memory_equal(arguments.command_key_hash, key_hash, sizeof key_hash);
+    assert_int_equal(manifest_verify(from_hex(VECTOR_MANIFEST, object), key, &manifest), STATUS_OK);
+    assert_int_equal(manifest_check_file(&manifest, bytes_of("image", 5)), STATUS_OK);
+    assert_int_equal(manifest.counter, 1);
+}
+
 static const struct permit PERMIT = {.uid = {1}, .auth_key_hash = {2}, .nonce = {3}};
 static const struct permit_root_hash ARGUMENTS = {.root_hash = {4}, .command_key_hash = {5}};
 
@@ -282,6 +336,7 @@ int main(void) {
         cmocka_unit_test(cut_or_longer_is_refused),
         cmocka_unit_test(headers_of_another_kind_are_refused),
         cmocka_unit_test(failures_of_writing_are_reported),
+        cmocka_unit_test(vectors_as_published),
         cmocka_unit_test(permit_is_read_back),
         cmocka_unit_test(broken_permits_are_refused),
         cmocka_unit_test(manifest_is_verified_and_read),

@@ -13,7 +13,7 @@
 /* Contents of keyUsage (digitalSignature only) and of an empty basicConstraints. */
 static const uint8_t KEY_USAGE[] = {DER_BIT_STRING, 0x02, 0x07, 0x80};
 static const uint8_t NO_CA[] = {DER_SEQUENCE, 0x00};
-static const char NOT_BEFORE[] = "20200101000000Z";
+static const char NOT_BEFORE[] = "200101000000Z";  /* UTCTime until 2049 (4.1.2.5) */
 static const char NOT_AFTER[] = "99991231235959Z"; /* RFC 5280, 4.1.2.5: no end known */
 
 static void uid_text(const uint8_t uid[CERTIFICATE_UID_SIZE], uint8_t text[UID_TEXT_SIZE]) {
@@ -92,7 +92,7 @@ static void write_extensions(struct writer *writer) {
 
 static void write_validity(struct writer *writer) {
     size_t validity = der_begin(writer, DER_SEQUENCE);
-    der_write(writer, DER_GENERALIZED_TIME, bytes_of(NOT_BEFORE, sizeof NOT_BEFORE - 1));
+    der_write(writer, DER_UTC_TIME, bytes_of(NOT_BEFORE, sizeof NOT_BEFORE - 1));
     der_write(writer, DER_GENERALIZED_TIME, bytes_of(NOT_AFTER, sizeof NOT_AFTER - 1));
     der_end(writer, validity);
 }

@@ -28,7 +28,7 @@ void certificate_write_subject(struct writer *writer, const uint8_t uid[CERTIFIC
 /*
  * The self-signed certificate of a chip that has no issued one: leaf checks of SPDM 1.2 hold
  * (v3, digitalSignature, basicConstraints 30 00, device and SPDM responder EKU). Validity is fixed,
- * 20200101000000Z to 99991231235959Z: a chip has no clock. Serial number: first 8 bytes of
+ * 2020-01-01 to 9999-12-31: a chip has no clock. Serial number: first 8 bytes of
  * SHA-256(public key), made positive.
  */
 MUST_USE enum status

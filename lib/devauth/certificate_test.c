@@ -2,6 +2,7 @@
 #include "devauth/certificate.h"
 
 #include "crypto/crypto.h"
+#include "devauth/certificate_vectors.h"
 #include "devauth/oid.h"
 
 #include <openssl/x509.h>
@@ -232,8 +233,62 @@ static void requester_info_with_anything_else_is_refused(void **state) {
     }
 }
 
+static uint8_t nibble(char digit) {
+    return (uint8_t)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
+static struct bytes from_hex(const char *hex, uint8_t *out) {
+    size_t size = strlen(hex) / 2;
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+    }
+    return bytes_of(out, size);
+}
+
+/* Signs with the recorded signature, which must fit what is signed. */
+static enum status sign_as_recorded(void *context, const uint8_t digest[32],
+                                    uint8_t signature[64]) {
+    uint8_t key[64];
+    (void)from_hex(context, signature);
+    (void)from_hex(VECTOR_AUTH_KEY, key);
+    return crypto_p256_verify(key, digest, signature);
+}
+
+static void vectors_as_published(void **state) {
+    static uint8_t keys[3][64];
+    static uint8_t uid[16];
+    static uint8_t nonce[32];
+    static uint8_t expected[640];
+    static char csr_signature[sizeof VECTOR_CSR_SIGNATURE];
+    static char self_signature[sizeof VECTOR_SELF_SIGNED_SIGNATURE];
+    struct writer writer;
+    (void)state;
+    memcpy(csr_signature, VECTOR_CSR_SIGNATURE, sizeof csr_signature);
+    memcpy(self_signature, VECTOR_SELF_SIGNED_SIGNATURE, sizeof self_signature);
+    (void)from_hex(VECTOR_AUTH_KEY, keys[0]);
+    (void)from_hex(VECTOR_ENC_KEY, keys[1]);
+    (void)from_hex(VECTOR_TLS_KEY, keys[2]);
+    (void)from_hex(VECTOR_UID, uid);
+    (void)from_hex(VECTOR_NONCE, nonce);
+    const struct certificate_request request = {
+        .uid = uid, .nonce = nonce, .auth_key = keys[0], .enc_key = keys[1], .tls_key = keys[2]};
+    writer_init(&writer, buffer, sizeof buffer);
+    certificate_write_requester_info(&writer, uid, keys[0], nonce);
+    assert_true(bytes_equal(writer_bytes(&writer), from_hex(VECTOR_REQUESTER_INFO, expected)));
+    writer_init(&writer, buffer, sizeof buffer);
+    assert_int_equal(certificate_write_csr(&writer, &request, sign_as_recorded, csr_signature),
+                     STATUS_OK);
+    assert_true(bytes_equal(writer_bytes(&writer), from_hex(VECTOR_CSR, expected)));
+    writer_init(&writer, buffer, sizeof buffer);
+    assert_int_equal(
+        certificate_write_self_signed(&writer, uid, keys[0], sign_as_recorded, self_signature),
+        STATUS_OK);
+    assert_true(bytes_equal(writer_bytes(&writer), from_hex(VECTOR_SELF_SIGNED, expected)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors_as_published),
         cmocka_unit_test(csr_is_what_openssl_reads),
         cmocka_unit_test(self_signed_is_what_openssl_reads),
         cmocka_unit_test(basic_constraints_are_empty),

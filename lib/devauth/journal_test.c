@@ -10,7 +10,7 @@
 #define PAGE       256u
 #define HALF_PAGES 2u
 #define FIRST      PAGE
-#define HALF       (PAGE * HALF_PAGES)
+#define HALF       ((size_t)PAGE * HALF_PAGES)
 #define SIZE       (FIRST + 2 * HALF + PAGE)
 
 static uint8_t flash[SIZE];
@@ -182,6 +182,19 @@ static void removed_stays_removed(void **state) {
     assert_holds(JOURNAL_OBJECT_ID, 3, 16);
 }
 
+/* The example of docs/formats/journal.md; its CRCs were computed with Python's zlib.crc32. */
+static void stored_bytes_as_published(void **state) {
+    static const uint8_t stored[] = {0x4E, 0x53, 0x4A, 0x31, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00,
+                                     0x00, 0x00, 0xA7, 0x3D, 0x1F, 0x87, 0x01, 0x00, 0x05, 0x00,
+                                     0x21, 0x29, 0xF9, 0x41, 0x4E, 0x75, 0x53, 0x45, 0x43, 0xFF,
+                                     0xFF, 0xFF, 0x18, 0x7A, 0x21, 0x71, 0x44, 0x4F, 0x4E, 0x45};
+    (void)state;
+    assert_int_equal(journal_write(&journal, JOURNAL_CERTIFICATE_CHAIN, bytes_of("NuSEC", 5)),
+                     STATUS_OK);
+    assert_memory_equal(flash + FIRST, stored, sizeof stored);
+    assert_int_equal(flash[FIRST + sizeof stored], 0xFF);
+}
+
 static void too_large_changes_nothing(void **state) {
     uint8_t small[8];
     size_t size = 0;
@@ -300,6 +313,7 @@ int main(void) {
         cmocka_unit_test_setup(garbage_is_empty_too, start),
         cmocka_unit_test_setup(values_outlive_power, start),
         cmocka_unit_test_setup(removed_stays_removed, start),
+        cmocka_unit_test_setup(stored_bytes_as_published, start),
         cmocka_unit_test_setup(too_large_changes_nothing, start),
         cmocka_unit_test_setup(a_flipped_bit_is_not_returned, start),
         cmocka_unit_test_setup(records_of_an_older_generation_do_not_count, start),

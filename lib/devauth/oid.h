@@ -27,7 +27,8 @@ extern const struct bytes oid_attribute_enc_public_key;    /* .2.1, X || Y, 64 b
 extern const struct bytes oid_attribute_tls_public_key;    /* .2.2, X || Y, 64 bytes */
 extern const struct bytes oid_attribute_reservation_nonce; /* .2.3, 32 bytes */
 
-/* hwType of the hardwareModuleName in a device certificate (RFC 4108, 5): a chip with a NuSEC UID. */
+/* hwType of the hardwareModuleName in a device certificate (RFC 4108, 5): a chip with a NuSEC UID.
+ */
 extern const struct bytes oid_hardware_type; /* .4.1 */
 
 /* DSP0274: id-DMTF-eku-responder-auth and -requester-auth. */

@@ -98,7 +98,8 @@ static enum status program_unit(uint32_t offset, const uint8_t *data) {
 }
 
 static enum status flash_program(uint32_t offset, const uint8_t *data, size_t size) {
-    if (offset % UNIT != 0 || size % UNIT != 0 || offset + size > RAM_CHIP_FLASH_SIZE) {
+    if (offset % UNIT != 0 || size % UNIT != 0 || offset > sizeof ram_chip.flash ||
+        size > sizeof ram_chip.flash - offset) {
         ram_chip.violations++;
         return STATUS_FLASH;
     }

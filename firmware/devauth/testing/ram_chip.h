@@ -13,7 +13,7 @@
 #define RAM_CHIP_PAGE          2048u
 #define RAM_CHIP_HALF_PAGES    4u
 #define RAM_CHIP_JOURNAL_FIRST 2u
-#define RAM_CHIP_FLASH_SIZE    (RAM_CHIP_PAGE * (RAM_CHIP_JOURNAL_FIRST + 2 * RAM_CHIP_HALF_PAGES))
+#define RAM_CHIP_FLASH_SIZE    20480u
 #define RAM_CHIP_LINK_SIZE     16384u
 
 enum ram_chip_cut {
