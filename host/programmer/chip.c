@@ -1,6 +1,5 @@
 #include "programmer/chip.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "cose/permit.h"
 #include "devauth/certificate.h"
@@ -40,7 +39,7 @@ static enum status issued_verify(struct chip *chip, struct bytes certificates) {
         !bytes_equal(chain[1], buffer_bytes(&chip->identity->device_ca)))
         return STATUS_BAD_CERTIFICATE;
     if (x509_verify_chain(chain[0], chain[1], chain[2], X509_PROFILE_DEVICE,
-                          clock_now_s(&clock_system), &error) != 0 ||
+                          clock_now_s(chip->clock), &error) != 0 ||
         x509_read(chain[2], &chip->leaf, &error) != 0) {
         log_error_event("chip.certificate", &error);
         return STATUS_BAD_CERTIFICATE;
@@ -114,6 +113,7 @@ int chip_open(struct chip *chip, const char *endpoint, const struct chip_options
     chip->link.fd = -1;
     chip->identity = options->identity;
     chip->key_store = options->key_store;
+    chip->clock = options->clock;
     memcpy(chip->mailbox_key_hash, options->mailbox_key_hash, 32);
     const struct bytes own[3] = {buffer_bytes(&options->identity->root),
                                  buffer_bytes(&options->identity->operations_ca),

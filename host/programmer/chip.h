@@ -13,6 +13,7 @@
 #ifndef NUSEC_PROGRAMMER_CHIP_H
 #define NUSEC_PROGRAMMER_CHIP_H
 
+#include "base/clock.h"
 #include "devauth/devauth.h"
 #include "programmer/chip_link.h"
 #include "programmer/identity.h"
@@ -24,6 +25,7 @@ enum chip_life { CHIP_LIFE_BLANK = 0, CHIP_LIFE_PROVISIONED = 1 };
 struct chip_options {
     const struct identity *identity;   /* borrowed until chip_close */
     const struct key_store *key_store; /* likewise */
+    const struct clock *clock;
     const atomic_bool *stop;
     const uint8_t *mailbox_key_hash; /* 32 bytes, copied */
     int answer_ms;                   /* 0: the default */
@@ -33,6 +35,7 @@ struct chip {
     struct chip_link link;
     const struct identity *identity;
     const struct key_store *key_store;
+    const struct clock *clock;
     uint8_t own_chain[SPDM_CHAIN_MAX];
     uint8_t mailbox_key_hash[32];
     bool require_issued; /* only `issued_sha256` will do */

@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/json.h"
 
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,21 +48,37 @@ static int digests_fill(struct identity *identity, struct x509_info *programmer,
     return 0;
 }
 
-/* The root and the two CAs vouch for each other as far as a leaf goes; the DEVICE CA has no leaf
- * yet, so its own link to the root is what can be checked now. */
+static X509 *x509_of(const struct buffer *der) {
+    const unsigned char *position = der->data;
+    return d2i_X509(NULL, &position, (long)der->size);
+}
+
+/* The DEVICE CA has no leaf yet, so its own link to the root is what can be checked now. */
+static int device_ca_check(const struct identity *identity, struct error *error) {
+    X509 *root = x509_of(&identity->root);
+    X509 *ca = x509_of(&identity->device_ca);
+    bool good =
+        root != NULL && ca != NULL && X509_check_ca(ca) == 1 &&
+        X509_check_issued(root, ca) == X509_V_OK && X509_verify(ca, X509_get0_pubkey(root)) == 1 &&
+        !bytes_equal(buffer_bytes(&identity->device_ca), buffer_bytes(&identity->operations_ca));
+    X509_free(root);
+    X509_free(ca);
+    ERR_clear_error();
+    return good ? 0
+                : error_set(error, ERROR_BAD_CERTIFICATE,
+                            "the DEVICE CA certificate is not a CA under the root");
+}
+
 static int chains_check(const struct identity *identity, uint64_t now_s, struct error *error) {
     struct bytes root = buffer_bytes(&identity->root);
     struct bytes operations = buffer_bytes(&identity->operations_ca);
-    struct x509_info device_ca;
     if (x509_verify_chain(root, operations, buffer_bytes(&identity->programmer),
                           X509_PROFILE_PROGRAMMER, now_s, error) != 0)
         return error_prefix(error, "programmer certificate");
     if (x509_verify_chain(root, operations, buffer_bytes(&identity->job_authority),
                           X509_PROFILE_JOB_AUTHORITY, now_s, error) != 0)
         return error_prefix(error, "job authority certificate");
-    if (x509_read(buffer_bytes(&identity->device_ca), &device_ca, error) != 0)
-        return error_prefix(error, "DEVICE CA certificate");
-    return 0;
+    return device_ca_check(identity, error);
 }
 
 static int pem_take(const char *pem, struct buffer *der, const char *what, struct error *error) {

@@ -5,7 +5,6 @@
  */
 #include "programmer/programmer.h"
 
-#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -39,7 +38,7 @@ static int package_open_now(struct programmer *programmer, struct bytes encoded,
     *now_s = 0;
     int offline = time_ask(programmer, now_s, &time_error);
     /* What is wrong with the package itself is worth more than that the server is away. */
-    uint64_t check_s = offline == 0 ? *now_s : clock_now_s(&clock_system);
+    uint64_t check_s = offline == 0 ? *now_s : clock_now_s(programmer->clock);
     if (job_package_open(&keys, encoded, programmer->identity.epoch, check_s, package, error) != 0)
         return -1;
     if (offline == 0)
@@ -182,7 +181,7 @@ static int inspect_locked(struct programmer *programmer, struct bytes encoded, j
     json_t *answer = json_pack("{s:b,s:I}", "programmer_match", (int)match, "epoch",
                                (json_int_t)recipient.epoch);
     if (programmer_check_prepared(programmer, &why) == 0 &&
-        job_package_open(&keys, encoded, programmer->identity.epoch, clock_now_s(&clock_system),
+        job_package_open(&keys, encoded, programmer->identity.epoch, clock_now_s(programmer->clock),
                          &package, &why) == 0)
         inspect_inner(&package, answer);
     else

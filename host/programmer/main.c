@@ -86,6 +86,7 @@ static int serve(struct error *error) {
         .module_path = arguments.module,
         .token_label = arguments.token_label,
         .pin_file = arguments.pin_file,
+        .clock = &clock_system,
     };
     const struct control_options control_options = {
         .socket_path = arguments.socket,

@@ -9,7 +9,6 @@
  */
 #include "programmer/programmer.h"
 
-#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -103,7 +102,7 @@ static int identity_make(const struct programmer *programmer, const json_t *para
         json_read_hex(params, "rotpk_sboot_hex", identity->boot_key, 64, error) != 0)
         return -1;
     return identity_install(identity, &pems, programmer->key_store.public_key,
-                            clock_now_s(&clock_system), error);
+                            clock_now_s(programmer->clock), error);
 }
 
 /* A key agreed under the old identity belongs to the old identity. */

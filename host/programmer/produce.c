@@ -131,6 +131,7 @@ static void sites_run(struct production *production) {
         site->order.identity = &programmer->identity;
         site->order.key_store = &programmer->key_store;
         site->order.firmware = &production->firmware;
+        site->order.clock = programmer->clock;
         site->order.stop = &programmer->stop;
         site->order.on_progress = on_progress;
         site->order.context = site;

@@ -112,6 +112,7 @@ int programmer_open(struct programmer *programmer, const struct programmer_optio
     (void)pthread_mutex_init(&programmer->import_lock, NULL);
     (void)pthread_mutex_init(&programmer->jobs_lock, NULL);
     (void)pthread_mutex_init(&programmer->sites_lock, NULL);
+    programmer->clock = options->clock;
     programmer->directory = strdup(options->state_directory);
     if (options->server_url != NULL)
         programmer->server_url = strdup(options->server_url);

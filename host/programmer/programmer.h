@@ -10,6 +10,7 @@
 #ifndef NUSEC_PROGRAMMER_PROGRAMMER_H
 #define NUSEC_PROGRAMMER_PROGRAMMER_H
 
+#include "base/clock.h"
 #include "programmer/control.h"
 #include "programmer/identity.h"
 #include "programmer/job.h"
@@ -27,10 +28,12 @@ struct programmer_options {
     const char *module_path;
     const char *token_label;
     const char *pin_file;
+    const struct clock *clock; /* borrowed */
 };
 
 struct programmer {
     char *directory;
+    const struct clock *clock;
     char *server_url;
     int directory_lock;
     atomic_bool stop; /* set once: units end at the next safe point */

@@ -21,6 +21,7 @@
 #ifndef NUSEC_PROGRAMMER_UNIT_H
 #define NUSEC_PROGRAMMER_UNIT_H
 
+#include "base/clock.h"
 #include "programmer/firmware.h"
 #include "programmer/job.h"
 
@@ -48,6 +49,7 @@ struct unit_order {
     const struct identity *identity;
     const struct key_store *key_store;
     const struct firmware *firmware;
+    const struct clock *clock;
     const atomic_bool *stop;
     struct unit_site site;
     unit_progress_function *on_progress;

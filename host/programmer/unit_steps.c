@@ -40,6 +40,7 @@ static int chip_reach(struct unit *unit, struct error *error) {
         const struct chip_options options = {
             .identity = unit->order->identity,
             .key_store = unit->order->key_store,
+            .clock = unit->order->clock,
             .stop = unit->order->stop,
             .mailbox_key_hash = unit->mailbox.key_hash,
         };
@@ -172,7 +173,7 @@ static int leaf_check(struct unit *unit, struct x509_info *info, struct error *e
     const struct identity *identity = unit->order->identity;
     if (x509_verify_chain(buffer_bytes(&identity->root), buffer_bytes(&identity->device_ca),
                           buffer_bytes(&unit->leaf), X509_PROFILE_DEVICE,
-                          clock_now_s(&clock_system), error) != 0 ||
+                          clock_now_s(unit->order->clock), error) != 0 ||
         x509_read(buffer_bytes(&unit->leaf), info, error) != 0)
         return error_prefix(error, "the issued certificate");
     if (memcmp(info->public_key, unit->keys.auth, sizeof info->public_key) != 0 ||
