@@ -18,8 +18,8 @@ static void die(void) {
 static const struct board_platform platform = {.file = file, .stall = stall, .die = die};
 
 void testing_board_reset(void) {
-    memset(file, 0, sizeof(file));
     memset(file, 0xFF, BOARD_ERASED_SIZE);
+    memset(file + BOARD_REGISTERS_OFFSET, 0, BOARD_REGISTERS_SIZE);
     stalled_us = 0;
     board_model_start(&platform);
 }
