@@ -111,7 +111,8 @@ static int recover(struct hsm *hsm, unsigned long seen, CK_RV rv, struct error *
     pthread_rwlock_wrlock(&hsm->module->lock);
     if (!hsm->connected || hsm->generation == seen ||
         hsm->module_generation != hsm->module->generation) {
-        log_warn("hsm.lost", "token", hsm->token_label, "ck_rv", LOG_NUMBER(rv));
+        if (hsm->connected) /* once, not for every call while it is away */
+            log_warn("hsm.lost", "token", hsm->token_label, "ck_rv", LOG_NUMBER(rv));
         hsm_disconnect(hsm);
         result = hsm_connect(hsm, error);
         /* Some modules see a token that came back only after C_Initialize. */
