@@ -3,7 +3,8 @@
 # same run. Absolute figures belong to this machine; the ratios carry over.
 #
 #   CERTIFICATES  per measurement of the issuing server (default 6000)
-#   BOARDS        "native" or "qemu" for the seconds per unit (default qemu)
+#   CONNECTIONS   how many at once, a list (default "1 8 64")
+#   ONLY_UNITS    1: only the seconds per unit
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=$PWD/${BUILD:-build}
@@ -11,7 +12,7 @@ LINE=$PWD/build/bench
 LINE_PORT=${PORT:-18643}
 . scripts/line.bash
 . tests/bench/baselines.bash
-# . tests/bench/unit_times.bash
+. tests/bench/unit_times.bash
 CERTIFICATES=${CERTIFICATES:-6000}
 
 for tool in cfssl wrk softhsm2-util jq; do
@@ -54,6 +55,6 @@ issuing() {
 line_create
 line_init_server
 line_start_server
-issuing
+[ -n "${ONLY_UNITS:-}" ] || issuing
 echo
-#unit_times
+unit_times
