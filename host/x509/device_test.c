@@ -256,7 +256,7 @@ static void other_forms_are_refused(void **state) {
     (void)state;
     static const char text[] = "00112233445566778899AABBCCDDEEFF";
     const struct parts good = {0, text, DER_PRINTABLE_STRING, {1, 2, 3, 0}, 32, false};
-    assert_int_equal(read_parts(&good), 0); /* the helper itself is right */
+    assert_int_equal(read_parts(&good), 0); /* the right parts are accepted */
     const struct parts wrong[] = {
         {1, text, DER_PRINTABLE_STRING, {1, 2, 3, 0}, 32, false},
         {0, "00112233445566778899aabbccddeeff", DER_PRINTABLE_STRING, {1, 2, 3, 0}, 32, false},
