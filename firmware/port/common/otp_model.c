@@ -13,13 +13,18 @@ static bool entry_is_locked(unsigned entry) {
     return board_file_byte(BOARD_OTP_LOCK_OFFSET + entry) != BOARD_OTP_UNLOCKED;
 }
 
+/* Some of the bits that were to go have gone; none comes back. */
+static uint8_t torn_byte(uint32_t offset, uint8_t data) {
+    return (uint8_t)(board_file_byte(offset) & (data | board_fault_noise()));
+}
+
 static void program_word(uint32_t offset, const uint8_t data[WORD_SIZE]) {
     bool torn;
 
     board_file_open();
     torn = board_fault_in_operation();
     for (uint32_t i = 0; i < WORD_SIZE; i++)
-        board_file_put(offset + i, torn ? (uint8_t)(data[i] | board_fault_noise()) : data[i]);
+        board_file_put(offset + i, torn ? torn_byte(offset + i, data[i]) : data[i]);
     if (torn)
         board_fault_die();
     board_file_close();
@@ -33,9 +38,16 @@ enum status otp_model_read(unsigned entry, uint8_t out[HAL_OTP_ENTRY_SIZE]) {
     return STATUS_OK;
 }
 
+/* Only bits that go from 1 to 0 are missing: so an entry torn by a power cut can be completed. */
+static bool can_become(const uint8_t now[HAL_OTP_ENTRY_SIZE],
+                       const uint8_t data[HAL_OTP_ENTRY_SIZE]) {
+    for (uint32_t i = 0; i < HAL_OTP_ENTRY_SIZE; i++)
+        if ((data[i] & (uint8_t)~now[i]) != 0)
+            return false;
+    return true;
+}
+
 enum status otp_model_program(unsigned entry, const uint8_t data[HAL_OTP_ENTRY_SIZE]) {
-    static const uint8_t blank[HAL_OTP_ENTRY_SIZE] = {0xFF, 0xFF, 0xFF, 0xFF,
-                                                      0xFF, 0xFF, 0xFF, 0xFF};
     uint32_t offset = BOARD_OTP_OFFSET + entry * HAL_OTP_ENTRY_SIZE;
     uint8_t now[HAL_OTP_ENTRY_SIZE];
 
@@ -43,10 +55,11 @@ enum status otp_model_program(unsigned entry, const uint8_t data[HAL_OTP_ENTRY_S
         return STATUS_INVALID;
     if (memcmp(now, data, sizeof(now)) == 0)
         return STATUS_OK;
-    if (entry_is_locked(entry) || memcmp(now, blank, sizeof(now)) != 0)
+    if (entry_is_locked(entry) || !can_become(now, data))
         return STATUS_OTP;
-    program_word(offset, data);
-    program_word(offset + WORD_SIZE, data + WORD_SIZE);
+    for (uint32_t word = 0; word < HAL_OTP_ENTRY_SIZE; word += WORD_SIZE)
+        if (memcmp(now + word, data + word, WORD_SIZE) != 0)
+            program_word(offset + word, data + word);
     board_file_read(offset, now, sizeof(now));
     return memcmp(now, data, sizeof(now)) == 0 ? STATUS_OK : STATUS_OTP;
 }

@@ -70,12 +70,16 @@ static void a_cut_tears_an_entry(void **state) {
     assert_int_equal(otp_model_read(3, out), STATUS_OK);
     assert_memory_equal(out, value, 4);
     assert_memory_equal(out + 4, blank, 4);
-    assert_int_equal(otp_model_program(3, value), STATUS_OTP);
+    assert_int_equal(otp_model_program(3, other), STATUS_OTP);
+    assert_int_equal(otp_model_program(3, value), STATUS_OK); /* completed */
     testing_board_reset();
     assert_true(testing_board_run(BOARD_FAULT_TEAR, 1, program_entry, NULL));
     assert_int_equal(otp_model_read(3, out), STATUS_OK);
     assert_memory_not_equal(out, value, 4);
     assert_memory_not_equal(out, blank, 4);
+    assert_int_equal(otp_model_program(3, value), STATUS_OK);
+    assert_int_equal(otp_model_read(3, out), STATUS_OK);
+    assert_memory_equal(out, value, sizeof(out));
     testing_board_reset();
     assert_false(testing_board_run(BOARD_FAULT_TEAR, 3, program_entry, NULL)); /* two words */
 }
