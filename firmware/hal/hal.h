@@ -66,7 +66,9 @@ struct hal {
     /* offset page aligned, one page. */
     enum status (*flash_erase)(uint32_t offset);
 
-    /* OTP. Program: an equal rewrite is OK, anything else on a written or locked entry is OTP. */
+    /* OTP. Program: bits go from 1 to 0 only, in 32-bit words. An equal rewrite is OK, and so is
+     * completing an unlocked entry that a power cut tore; anything else is OTP. Locking twice is
+     * OK. */
     enum status (*otp_read)(unsigned entry, uint8_t out[HAL_OTP_ENTRY_SIZE]);
     enum status (*otp_program)(unsigned entry, const uint8_t data[HAL_OTP_ENTRY_SIZE]);
     enum status (*otp_lock)(unsigned entry);
