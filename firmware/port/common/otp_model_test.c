@@ -9,7 +9,7 @@
 #include "common/testing_board.h"
 
 static const uint8_t value[HAL_OTP_ENTRY_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
-static const uint8_t other[HAL_OTP_ENTRY_SIZE] = {1, 2, 3, 4, 5, 6, 7, 9};
+static const uint8_t other[HAL_OTP_ENTRY_SIZE] = {9, 2, 3, 4, 5, 6, 7, 9};
 static const uint8_t blank[HAL_OTP_ENTRY_SIZE] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 
 static int setup(void **state) {
