@@ -1,0 +1,326 @@
+/* Who may ask what, and bad requests: each refusal has its own status and code. */
+#include "server/test_world.h"
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "server/api.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct test_world world;
+static struct test_programmer programmer;
+
+static int begin(void **state) {
+    (void)state;
+    test_world_begin(&world);
+    test_programmer_make(&world, "line-1", true, &programmer);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    test_programmer_free(&programmer);
+    test_world_end(&world);
+    return 0;
+}
+
+/* A self-made CA that copies our names, and a client certificate of it. */
+static void make_foreign(char certificate[192], char key[192]) {
+    char command[1200];
+
+    snprintf(certificate, 192, "%s/foreign.pem", world.directory);
+    snprintf(key, 192, "%s/foreign.key", world.directory);
+    snprintf(
+        command, sizeof command,
+        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
+        "fca.key -out fca.pem -days 2 -subj '/O=Test Ltd/CN=NuSEC Operations CA' 2>/dev/null "
+        "&& openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout foreign.key "
+        "-out foreign.csr -subj '/O=Test Ltd/CN=admin' 2>/dev/null && openssl x509 -req -in "
+        "foreign.csr -CA fca.pem -CAkey fca.key -CAcreateserial -days 1 -out foreign.pem "
+        "2>/dev/null",
+        world.directory);
+    assert_int_equal(system(command), 0);
+}
+
+static void expect_no_tls(struct http_client *client) {
+    struct http_answer answer;
+    struct error error = {0};
+
+    assert_int_equal(
+        http_client_send(client, "GET", "/v1/whoami", NULL, bytes_of(NULL, 0), &answer, &error),
+        -1);
+    assert_int_equal(answer.status, 0);
+    assert_true(error.code == ERROR_UNAUTHENTICATED || error.code == ERROR_OFFLINE);
+    http_answer_clear(&answer);
+    http_client_free(client);
+}
+
+static void no_certificate_is_refused(void **state) {
+    (void)state;
+    expect_no_tls(test_client(&world, NULL, NULL));
+}
+
+static void foreign_ca_is_refused(void **state) {
+    char certificate[192], key[192];
+
+    (void)state;
+    make_foreign(certificate, key);
+    expect_no_tls(test_client(&world, certificate, key));
+}
+
+static void roles_are_told_apart(void **state) {
+    struct http_client *auditor = test_operator(&world, "anna", "auditor");
+    struct http_client *factory = test_operator(&world, "carl", "cm-operator");
+    json_t *who = test_get(auditor, "/v1/whoami");
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(who, "role")), "auditor");
+    assert_string_equal(json_string_value(json_object_get(who, "subject")), "anna");
+    json_decref(who);
+    json_decref(test_get(auditor, "/v1/events"));
+    test_expect(auditor, "POST", "/v1/jobs", "{}", 403, "denied");
+    test_expect(auditor, "GET", "/v1/time", NULL, 403, "denied");
+    test_expect(factory, "GET", "/v1/events", NULL, 403, "denied");
+    test_expect(factory, "GET", "/v1/programmers", NULL, 403, "denied");
+    test_expect(programmer.client, "POST", "/v1/programmers", "{}", 403, "denied");
+    test_expect(programmer.client, "GET", "/v1/devices", NULL, 403, "denied");
+    test_expect(world.admin, "POST", "/v1/jobs/job-00000000/units", "{}", 403, "denied");
+    http_client_free(auditor);
+    http_client_free(factory);
+}
+
+/* Every route refuses every role that the table does not name: nothing is open by accident. */
+static void every_route_denies_by_default(void **state) {
+    struct http_client *clients[] = {test_operator(&world, "o1", "oem-operator"),
+                                     test_operator(&world, "o2", "cm-operator"),
+                                     test_operator(&world, "o3", "auditor"), programmer.client};
+    const unsigned client_roles[] = {ROLE_OPERATOR, ROLE_CM_OPERATOR, ROLE_AUDITOR,
+                                     ROLE_PROGRAMMER};
+    unsigned denied = 0;
+
+    (void)state;
+    for (size_t i = 0; i < api_route_count; i++)
+        for (size_t j = 0; j < 4; j++) {
+            if ((api_routes[i].roles & client_roles[j]) != 0)
+                continue;
+            test_expect(clients[j], api_routes[i].method, api_routes[i].pattern, NULL, 403,
+                        "denied");
+            denied++;
+        }
+    assert_true(denied > 40);
+    for (size_t j = 0; j < 3; j++)
+        http_client_free(clients[j]);
+}
+
+static void revoked_operator_is_locked_out_at_once(void **state) {
+    struct http_client *client = test_operator(&world, "rita", "oem-operator");
+    char command[600];
+
+    (void)state;
+    json_decref(test_get(client, "/v1/jobs"));
+    snprintf(command, sizeof command,
+             "%s operator revoke --data %s --name rita --role oem-operator", NUSEC_SERVER_PATH,
+             world.data);
+    assert_int_equal(system(command), 0);
+    test_expect(client, "GET", "/v1/jobs", NULL, 403, "revoked");
+    http_client_free(client);
+}
+
+static void revoked_programmer_is_locked_out_at_once(void **state) {
+    struct test_programmer other;
+    char path[128];
+
+    (void)state;
+    test_programmer_make(&world, "line-2", false, &other);
+    json_decref(test_get(other.client, "/v1/whoami"));
+    snprintf(path, sizeof path, "/v1/programmers/%s/revoke", other.id);
+    json_decref(test_post(world.admin, path, json_object()));
+    test_expect(other.client, "GET", "/v1/whoami", NULL, 403, "revoked");
+    json_decref(test_post(world.admin, path, json_object())); /* repeating is fine */
+    test_programmer_free(&other);
+}
+
+static void unknown_routes_and_methods(void **state) {
+    (void)state;
+    test_expect(world.admin, "GET", "/v1/nothing", NULL, 404, "not_found");
+    test_expect(world.admin, "GET", "/v1/jobs/", NULL, 404, "not_found");
+    test_expect(world.admin, "GET", "/v1/jobs/a/b/c", NULL, 404, "not_found");
+    test_expect(world.admin, "DELETE", "/v1/jobs", NULL, 405, "method_not_allowed");
+    test_expect(world.admin, "GET", "/v1/jobs/job-00000000", NULL, 404, "unknown_job");
+    test_expect(world.admin, "GET", "/v1/devices/zz", NULL, 400, "bad_request");
+}
+
+static void bad_json_is_refused(void **state) {
+    (void)state;
+    test_expect(world.admin, "POST", "/v1/jobs", "", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs", "{", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs", "[]", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs", "{} x", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs", "{\"a\":1,\"a\":2}", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs", "{\"product\":7}", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/programmers",
+                "{\"name\":\"x\",\"csr_pem\":\"no\",\"assurance\":\"software\"}", 400, "bad_csr");
+}
+
+/* A limit for each route, and a limit before anything reaches a route. */
+static void oversized_bodies_are_refused(void **state) {
+    size_t size = (size_t)9 << 20;
+    char *body = malloc(size + 1);
+    struct http_answer answer;
+    struct error error = {0};
+
+    (void)state;
+    memset(body, ' ', size);
+    body[5000] = '\0';
+    test_expect(world.admin, "POST", "/v1/devices/00000000000000000000000000000000/revoke", body,
+                413, "too_large");
+    body[5000] = ' ';
+    body[size] = '\0';
+    assert_int_equal(
+        http_client_send(world.admin, "POST", "/v1/firmware?kind=bl2&family=TEST&version=1",
+                         "application/octet-stream", bytes_of(body, size), &answer, &error),
+        -1);
+    assert_true(answer.status == 413 || answer.status == 0); /* or cut off while sending */
+    http_answer_clear(&answer);
+    free(body);
+    json_decref(test_get(world.admin, "/v1/whoami"));
+}
+
+static void orders_are_checked(void **state) {
+    char body[512];
+    static const struct {
+        const char *count;
+        const char *expires;
+        const char *family;
+        const char *extra;
+        int status;
+        const char *code;
+    } cases[] = {
+        {"0", "9999999999", "TEST", "", 409, "count_zero"},
+        {"-1", "9999999999", "TEST", "", 400, "bad_request"},
+        {"1e3", "9999999999", "TEST", "", 400, "bad_request"},
+        {"99999999", "9999999999", "TEST", "", 400, "bad_request"},
+        {"1", "1000", "TEST", "", 400, "bad_request"},
+        {"1", "9999999999", "OTHER", "", 409, "conflict"},
+        {"1", "9999999999", "TEST", ",\"uids\":[\"12\"]", 400, "bad_request"},
+        {"1", "9999999999", "TEST", ",\"uids\":7", 400, "bad_request"},
+        {"1", "9999999999", "TEST", ",\"assurance\":\"tpm\"", 403, "assurance_too_low"},
+        {"1", "9999999999", "TEST", ",\"assurance\":\"none\"", 400, "bad_request"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(body, sizeof body,
+                 "{\"product\":\"p\",\"programmer_id\":\"%s\",\"count\":%s,\"expires\":%s,"
+                 "\"chip_family\":\"%s\",\"devauth_id\":\"%s\"%s}",
+                 programmer.id, cases[i].count, cases[i].expires, cases[i].family, world.devauth_id,
+                 cases[i].extra);
+        test_expect(world.admin, "POST", "/v1/jobs", body, cases[i].status, cases[i].code);
+    }
+}
+
+static void firmware_is_kept_once(void **state) {
+    static const char path[] = "/v1/firmware?kind=devauth&family=TEST&version=1.0";
+    static const char other[] = "/v1/firmware?kind=devauth&family=TEST&version=2.0";
+    static const char octets[] = "not a real image";
+    struct http_answer answer;
+    struct error error = {0};
+    json_t *list;
+
+    (void)state;
+    assert_int_equal(http_client_send(world.admin, "POST", path, "application/octet-stream",
+                                      bytes_of(octets, sizeof octets), &answer, &error),
+                     0);
+    assert_non_null(strstr(buffer_text(&answer.body), world.devauth_id));
+    http_answer_clear(&answer);
+    assert_int_equal(http_client_send(world.admin, "POST", other, "application/octet-stream",
+                                      bytes_of(octets, sizeof octets), &answer, &error),
+                     -1);
+    assert_int_equal(answer.status, 409);
+    http_answer_clear(&answer);
+    test_expect(world.admin, "POST", "/v1/firmware?kind=bios&family=T&version=1", "x", 400,
+                "bad_request");
+    list = test_get(world.admin, "/v1/firmware");
+    assert_int_equal(json_array_size(json_object_get(list, "firmware")), 1);
+    json_decref(list);
+}
+
+static void programmer_sees_only_firmware_of_its_jobs(void **state) {
+    struct test_programmer other;
+    struct test_job job;
+    struct http_answer answer;
+    struct error error = {0};
+    char path[128];
+
+    (void)state;
+    test_programmer_make(&world, "line-3", false, &other);
+    snprintf(path, sizeof path, "/v1/firmware/%s/content", world.devauth_id);
+    test_expect(other.client, "GET", path, NULL, 403, "denied");
+    test_job_make(&world, &other, 1, NULL, &job);
+    assert_int_equal(
+        http_client_send(other.client, "GET", path, NULL, bytes_of(NULL, 0), &answer, &error), 0);
+    assert_int_equal(answer.body.size, sizeof "not a real image");
+    http_answer_clear(&answer);
+    /* Without an agreed key nothing can be exported to it. */
+    snprintf(path, sizeof path, "/v1/jobs/%s/export", job.id);
+    test_expect(world.admin, "POST", path, "{}", 409, "not_prepared");
+    test_programmer_free(&other);
+}
+
+static void agreement_needs_the_programmers_signature(void **state) {
+    char path[128], body[400];
+    uint8_t point[65] = {4}, signature[64] = {1};
+    char *point_text = base64_encode(bytes_of(point, 65));
+    char *signature_text = base64_encode(bytes_of(signature, 64));
+
+    (void)state;
+    snprintf(path, sizeof path, "/v1/programmers/%s/agreement", programmer.id);
+    snprintf(body, sizeof body, "{\"point_b64\":\"%s\",\"signature_b64\":\"%s\"}", point_text,
+             signature_text);
+    test_expect(world.admin, "POST", path, body, 400, "altered");
+    snprintf(body, sizeof body, "{\"point_b64\":\"AAAA\",\"signature_b64\":\"%s\"}",
+             signature_text);
+    test_expect(world.admin, "POST", path, body, 400, "bad_request");
+    free(point_text);
+    free(signature_text);
+}
+
+static void signed_time_needs_a_nonce(void **state) {
+    json_t *answer;
+
+    (void)state;
+    test_expect(programmer.client, "GET", "/v1/time", NULL, 400, "bad_request");
+    test_expect(programmer.client, "GET", "/v1/time?nonce=12", NULL, 400, "bad_request");
+    answer = test_get(programmer.client, "/v1/time?nonce=000102030405060708090a0b0c0d0e0f"
+                                         "101112131415161718191a1b1c1d1e1f");
+    assert_true(json_integer_value(json_object_get(answer, "time")) > 1700000000);
+    assert_non_null(json_object_get(answer, "signed_b64"));
+    json_decref(answer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_certificate_is_refused),
+        cmocka_unit_test(foreign_ca_is_refused),
+        cmocka_unit_test(roles_are_told_apart),
+        cmocka_unit_test(every_route_denies_by_default),
+        cmocka_unit_test(revoked_operator_is_locked_out_at_once),
+        cmocka_unit_test(revoked_programmer_is_locked_out_at_once),
+        cmocka_unit_test(unknown_routes_and_methods),
+        cmocka_unit_test(bad_json_is_refused),
+        cmocka_unit_test(oversized_bodies_are_refused),
+        cmocka_unit_test(orders_are_checked),
+        cmocka_unit_test(firmware_is_kept_once),
+        cmocka_unit_test(programmer_sees_only_firmware_of_its_jobs),
+        cmocka_unit_test(agreement_needs_the_programmers_signature),
+        cmocka_unit_test(signed_time_needs_a_nonce),
+    };
+
+    return cmocka_run_group_tests(tests, begin, end);
+}
