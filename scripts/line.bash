@@ -62,9 +62,14 @@ line_pid() {
     cat "$LINE/run/$1.pid" 2>/dev/null
 }
 
+# A process whose parent does not wait for it stays as a zombie; it has ended all the same.
+line_is_alive() {
+    kill -0 "$1" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"
+}
+
 line_is_running() {
     local pid
-    pid=$(line_pid "$1") && kill -0 "$pid" 2>/dev/null
+    pid=$(line_pid "$1") && line_is_alive "$pid"
 }
 
 # line_wait <name> <seconds> <command...>: until the command succeeds. A process that ended is an
@@ -87,8 +92,8 @@ line_signal() {
     local pid
     pid=$(line_pid "$2") || return 0
     kill -"$1" "$pid" 2>/dev/null || true
+    while line_is_alive "$pid"; do sleep 0.02; done
     wait "$pid" 2>/dev/null || true
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
     rm -f "$LINE/run/$2.pid"
 }
 

@@ -18,64 +18,68 @@ setup() {
     line_enter
 }
 
-# with_proxy <board> <direction> <action> <number> <job>: one attempt through the proxy; what the
-# proxy did is in $proxy, the exit code of the attempt in $status.
-with_proxy() {
-    : >"$LINE/log/proxy.log"
-    line_start proxy mitm_proxy "$LINE/mitm" "$LINE/$1/uart" "$2" "$3" "$4"
-    line_wait proxy 5 grep -q ready "$LINE/log/proxy.log"
-    run timeout 120 nusec produce "$5" \
-        --site "$1=unix:$LINE/$1/debug,unix:$LINE/mitm" --json
-    line_stop proxy
-    proxy=$(tail -n 1 "$LINE/log/proxy.log")
+# start_proxy <board> <direction> <action> <number>: on the board's UART, at $LINE/<board>.mitm.
+start_proxy() {
+    line_start "proxy-$1" mitm_proxy "$LINE/$1.mitm" "$LINE/$1/uart" "$2" "$3" "$4"
+    line_wait "proxy-$1" 5 grep -q ready "$LINE/log/proxy-$1.log"
+    sites+=(--site "$1=unix:$LINE/$1/debug,unix:$LINE/$1.mitm")
+    boards+=(--board "$LINE/$1")
 }
 
-# attack <job> <board> <direction> <action> <number>: the attempt, then a clean one.
-attack() {
-    native_board "$2"
-    with_proxy "$2" "$3" "$4" "$5" "$1"
-    if [[ $proxy != *"acted "[1-9]* ]]; then
-        echo "$4 of packet $5 $3 never happened: $proxy"
-        return 1
-    fi
-    if [ "$status" -ne 0 ]; then
-        expect 0 nusec produce "$1" --board "$LINE/$2"
-    fi
-    line_stop "$2"
+# What the proxy of a board counted and did.
+stop_proxy() {
+    line_stop "proxy-$1"
+    tail -n 1 "$LINE/log/proxy-$1.log"
 }
 
 # How many packets one unit takes, into $packets_to_device and $packets_to_programmer.
 count_packets() {
-    native_board "$2"
-    with_proxy "$2" to-device pass 0 "$1"
-    [ "$status" -eq 0 ]
-    line_stop "$2"
-    read -r _ packets_to_device _ packets_to_programmer _ <<<"$proxy"
+    native_board count
+    start_proxy count to-device pass 0
+    expect 0 nusec produce "$1" "${sites[@]}"
+    read -r _ packets_to_device _ packets_to_programmer _ <<<"$(stop_proxy count)"
+    line_stop count
     [ "$packets_to_device" -ge 20 ]
     [ "$packets_to_programmer" -ge 20 ]
+    sites=() boards=()
 }
 
-@test "one packet attacked, either direction, from the first to the last" {
-    local job count=0 made action direction total number
-    job=$(import_job 37)
-    count_packets "$job" count
-    made=1
+# Two places for each action and direction, all of them spread over the whole unit; a board each.
+start_attacks() {
+    local direction action total place number index=0 half
     for direction in to-device to-programmer; do
         total=$packets_to_device
         if [ "$direction" = to-programmer ]; then total=$packets_to_programmer; fi
+        half=$((total / 2))
+        place=0
         for action in $ACTIONS; do
-            # Two places for each action, all of them spread over the whole unit.
-            for number in $((1 + count * (total / 2) / 9 % total)) \
-                $((total / 2 + count * (total / 2) / 9 % (total / 2))); do
-                attack "$job" "m$made" "$direction" "$action" "$number"
-                made=$((made + 1))
-                expect_counts "$job" "$made" $((37 - made))
+            for number in $((1 + place * half / 9)) $((half + place * half / 9)); do
+                index=$((index + 1))
+                native_board "m$index"
+                start_proxy "m$index" "$direction" "$action" "$number"
+                echo "m$index: $action of packet $number $direction"
             done
-            count=$((count + 1))
+            place=$((place + 1))
         done
-        count=0
     done
-    local uid
+    [ "$index" -eq 36 ]
+}
+
+@test "one packet attacked, either direction, from the first to the last" {
+    local job index did uid sites=() boards=()
+    job=$(import_job 38)
+    count_packets "$job"
+    start_attacks
+    run nusec produce "$job" "${sites[@]}" --json
+    for ((index = 1; index <= 36; index++)); do
+        did=$(stop_proxy "m$index")
+        echo "m$index: $did"
+        [[ $did == *"acted "[1-9]* ]]
+    done
+    # Now a clean cable: whatever was not finished is, and what was is not made again.
+    run nusec produce "$job" "${boards[@]}" --json
+    echo "$output" | tail -n 1
+    expect_counts "$job" 37 1
     while read -r uid; do expect_certified "$uid"; done < <(uids_of "$job")
 }
 
@@ -83,10 +87,12 @@ count_packets() {
     local job direction
     job=$(import_job 1)
     for direction in to-device to-programmer; do
+        local sites=() boards=()
         native_board "flood-$direction"
-        with_proxy "flood-$direction" "$direction" flood 1 "$job"
+        start_proxy "flood-$direction" "$direction" flood 1
+        run nusec produce "$job" "${sites[@]}" --json
         [ "$status" -ne 0 ]
-        line_stop "flood-$direction"
+        [[ $(stop_proxy "flood-$direction") == *"acted "[1-9]* ]]
         expect_counts "$job" 0 1
     done
 }
