@@ -1,9 +1,11 @@
 /* Who may ask what, and bad requests: each refusal has its own status and code. */
 #include "server/test_world.h"
 
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/file.h"
 #include "server/api.h"
+#include "server/operator_profile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -304,6 +306,55 @@ static void signed_time_needs_a_nonce(void **state) {
     json_decref(answer);
 }
 
+/* Certificates that only the holder of the CA key can make, each with one thing wrong. The test
+ * borrows the server's token: SoftHSM has one per process, so the programmers' is closed. */
+static struct http_client *client_of_ca(const struct authority *authority, const char *name,
+                                        enum x509_profile profile, uint64_t now) {
+    char certificate[192], key_path[192];
+    struct buffer key = {0}, der = {0}, pem = {0};
+    uint8_t public_key[64];
+    struct error error;
+    const struct authority_leaf leaf = {
+        .profile = profile, .common_name = name, .public_key = public_key, .now = now, .days = 1};
+
+    snprintf(certificate, sizeof certificate, "%s/%s.pem", world.directory, name);
+    snprintf(key_path, sizeof key_path, "%s/%s.key", world.directory, name);
+    assert_int_equal(operator_key_create(&key, public_key, &error), 0);
+    assert_int_equal(server_authority_issue(authority, &leaf, &der, &error), 0);
+    assert_int_equal(x509_certificate_to_pem(buffer_bytes(&der), &pem, &error), 0);
+    assert_int_equal(file_write_durable(certificate, buffer_bytes(&pem), 0600, &error), 0);
+    assert_int_equal(file_write_durable(key_path, buffer_bytes(&key), 0600, &error), 0);
+    buffer_free(&key);
+    buffer_free(&der);
+    buffer_free(&pem);
+    return test_client(&world, certificate, key_path);
+}
+
+static void certificates_of_our_ca_are_not_enough(void **state) {
+    uint64_t now = clock_now_s(&clock_system);
+    struct http_client *unregistered, *server_role;
+    struct authority authority;
+    struct server_data data;
+    struct error error;
+
+    (void)state;
+    hsm_close(world.key_store);
+    world.key_store = NULL;
+    assert_int_equal(server_data_load(&data, world.data, &error), 0);
+    assert_int_equal(server_authority_open(&authority, &data, &error), 0);
+    expect_no_tls(client_of_ca(&authority, "expired", X509_PROFILE_OEM_ADMIN, now - 5 * 86400));
+    expect_no_tls(client_of_ca(&authority, "future", X509_PROFILE_OEM_ADMIN, now + 86400));
+    /* A job authority's certificate is no TLS client's. */
+    expect_no_tls(client_of_ca(&authority, "signer", X509_PROFILE_JOB_AUTHORITY, now));
+    unregistered = client_of_ca(&authority, "stranger", X509_PROFILE_OEM_ADMIN, now);
+    server_role = client_of_ca(&authority, "gateway", X509_PROFILE_GATEWAY, now);
+    test_expect(unregistered, "GET", "/v1/whoami", NULL, 403, "denied");
+    test_expect(server_role, "GET", "/v1/whoami", NULL, 403, "denied");
+    http_client_free(unregistered);
+    http_client_free(server_role);
+    server_authority_close(&authority);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_certificate_is_refused),
@@ -320,6 +371,7 @@ int main(void) {
         cmocka_unit_test(programmer_sees_only_firmware_of_its_jobs),
         cmocka_unit_test(agreement_needs_the_programmers_signature),
         cmocka_unit_test(signed_time_needs_a_nonce),
+        cmocka_unit_test(certificates_of_our_ca_are_not_enough),
     };
 
     return cmocka_run_group_tests(tests, begin, end);
