@@ -10,7 +10,8 @@
 # ends it by that id, and only processes started here. Descriptor 3 belongs to bats and is not
 # inherited.
 
-# The first port from the given one where nobody listens.
+# The first port from the given one where nobody listens. The one to begin with is drawn by lot, so
+# that two lines which start at the same time do not meet.
 line_free_port() {
     local port=$1
     while (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
@@ -19,7 +20,7 @@ line_free_port() {
 
 BIN=$BUILD/host/bin
 FIRMWARE=$BUILD/cortex-m23/firmware
-LINE_PORT=${LINE_PORT:-$(line_free_port 18443)}
+LINE_PORT=${LINE_PORT:-$(line_free_port $((20000 + RANDOM % 10000)))}
 LINE_URL=https://127.0.0.1:$LINE_PORT
 export PATH=$BIN:$PATH
 export NUSEC_PROFILE=$LINE/oem
