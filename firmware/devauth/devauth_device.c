@@ -90,6 +90,13 @@ static enum status check_life_cycle(const struct hal *hal) {
                : STATUS_DENIED;
 }
 
+/* A power cut in the very last step of ROOT_HASH leaves a torn or unlocked mark. It counts, so
+ * nobody would ask for the step again: it is completed here, where no new authority is needed. */
+static enum status finish_life_cycle(const struct hal *hal) {
+    return hal->life_cycle() == HAL_LIFE_PROVISIONED ? hal->life_cycle_advance(HAL_LIFE_PROVISIONED)
+                                                     : STATUS_OK;
+}
+
 static void start_responder(struct devauth_device *device) {
     const struct spdm_responder_config config = {
         .ops = &OPERATIONS,
@@ -118,6 +125,9 @@ enum status devauth_device_start(struct devauth_device *device, const struct hal
     }
     if (status == STATUS_OK) {
         status = devauth_permit_check_root(device);
+    }
+    if (status == STATUS_OK) {
+        status = finish_life_cycle(hal);
     }
     if (status == STATUS_OK) {
         status = mount_journal(device);
