@@ -100,6 +100,8 @@ static bool is_lost(CK_RV rv) {
     case CKR_CRYPTOKI_NOT_INITIALIZED:
     case CKR_USER_NOT_LOGGED_IN:
     case CKR_KEY_HANDLE_INVALID:
+    case CKR_WRAPPING_KEY_HANDLE_INVALID:
+    case CKR_UNWRAPPING_KEY_HANDLE_INVALID:
     case CKR_OBJECT_HANDLE_INVALID: return true;
     default: return false;
     }
