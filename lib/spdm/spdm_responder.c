@@ -149,9 +149,17 @@ static enum spdm_error dispatch(struct spdm_exchange *exchange, uint8_t version)
     return error;
 }
 
+/* 1.2 once it is agreed on, which it is with a GET_CAPABILITIES of that version. */
+static uint8_t error_version(const struct spdm_exchange *exchange, enum spdm_error error) {
+    enum spdm_connection connection = exchange->responder->connection;
+    bool agreeing = connection == SPDM_CONNECTION_VERSION &&
+                    exchange->code == SPDM_GET_CAPABILITIES && error != SPDM_ERROR_VERSION_MISMATCH;
+    return connection >= SPDM_CONNECTION_CAPABILITIES || agreeing ? SPDM_VERSION_12
+                                                                  : SPDM_VERSION_10;
+}
+
 static void write_error(struct spdm_exchange *exchange, enum spdm_error error) {
     struct writer *response = exchange->response;
-    bool negotiated = exchange->responder->connection >= SPDM_CONNECTION_CAPABILITIES;
     response->size = 0;
     response->failed = false;
     if (error == SPDM_ERROR_UNSUPPORTED_REQUEST) {
@@ -159,8 +167,8 @@ static void write_error(struct spdm_exchange *exchange, enum spdm_error error) {
     } else if (error == SPDM_ERROR_VENDOR) {
         exchange->error_data = SPDM_VENDOR_STANDARD;
     }
-    spdm_header_write(response, negotiated ? SPDM_VERSION_12 : SPDM_VERSION_10, SPDM_ERROR,
-                      (uint8_t)error, exchange->error_data);
+    spdm_header_write(response, error_version(exchange, error), SPDM_ERROR, (uint8_t)error,
+                      exchange->error_data);
     if (error == SPDM_ERROR_RESPONSE_TOO_LARGE) {
         write_u32le(response, exchange->wanted_size);
     } else if (error == SPDM_ERROR_VENDOR) {

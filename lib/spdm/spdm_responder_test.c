@@ -154,7 +154,7 @@ static void capabilities_must_be_consistent(void **state) {
         fixture_start(&fixture, 0, 0);
         answered(VERSION);
         assert_ok(fixture_send(&fixture, capabilities(BAD[i], 4608, 4608)));
-        assert_error(SPDM_VERSION_10, SPDM_ERROR_INVALID_REQUEST, 0);
+        assert_error(SPDM_VERSION_12, SPDM_ERROR_INVALID_REQUEST, 0);
         answered(capabilities(SPDM_CAPS_REQUESTER, 4608, 4608));
     }
 }
@@ -174,7 +174,7 @@ static void sizes_must_be_consistent(void **state) {
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         assert_ok(
             fixture_send(&fixture, capabilities(BAD[i].flags, BAD[i].transfer, BAD[i].longest)));
-        assert_error(SPDM_VERSION_10, SPDM_ERROR_INVALID_REQUEST, 0);
+        assert_error(SPDM_VERSION_12, SPDM_ERROR_INVALID_REQUEST, 0);
     }
     answered(capabilities(SPDM_CAPS_REQUESTER | SPDM_CAP_CHUNK, 1024, 4608));
 }
