@@ -47,7 +47,9 @@ static int configure(struct store_db *db, enum store_mode mode, struct error *er
         return store_script(db, "PRAGMA query_only=1; PRAGMA cache_size=-8000", error);
     return store_script(db,
                         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                        "PRAGMA foreign_keys=ON; PRAGMA cache_size=-32000",
+                        "PRAGMA foreign_keys=ON; PRAGMA cache_size=-32000;"
+                        /* or INSERT OR REPLACE would slip past the append-only triggers */
+                        "PRAGMA recursive_triggers=ON",
                         error);
 }
 
