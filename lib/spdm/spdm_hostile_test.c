@@ -1,5 +1,5 @@
 /* Somebody sits on the wire: cuts, flips, replays, substitutes. */
-#include "spdm/spdm_fixture.h"
+#include "spdm/testing/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

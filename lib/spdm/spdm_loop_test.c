@@ -1,5 +1,5 @@
 /* Requester and responder against each other, operation by operation. */
-#include "spdm/spdm_fixture.h"
+#include "spdm/testing/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The encapsulated flow when the requester does not play by the rules. */
 #include "spdm/spdm_chain.h"
-#include "spdm/spdm_fixture.h"
+#include "spdm/testing/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

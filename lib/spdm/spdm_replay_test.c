@@ -10,7 +10,7 @@
 #include "spdm/spdm_negotiation.h"
 #include "spdm/spdm_requester.h"
 #include "spdm/spdm_responder.h"
-#include "spdm/spdm_vectors.h"
+#include "spdm/testing/vectors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -355,7 +355,7 @@ static void responder_follows_the_mutual_run(void **state) {
 /* The same FINISH with any bit flipped is refused and ends the session. */
 static void responder_refuses_an_altered_finish(void **state) {
     (void)state;
-    for (size_t bit = 16; bit < 100 * 8; bit += 3) {
+    for (size_t bit = 16; bit < (size_t)100 * 8; bit += 3) {
         struct spdm_session peer;
         uint8_t altered[100];
         vectors_load(&run, RUN_MUTUAL_SLOT_0);

@@ -1,6 +1,6 @@
 /* What the responder refuses, and with which ERROR. */
-#include "spdm/spdm_fixture.h"
 #include "spdm/spdm_negotiation.h"
+#include "spdm/testing/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

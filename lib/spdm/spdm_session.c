@@ -27,10 +27,11 @@ enum status spdm_expand(const uint8_t secret[CRYPTO_DIGEST_SIZE], const char *la
     return crypto_hkdf_expand(secret, writer_bytes(&writer), out, size);
 }
 
-/* Key and IV of one direction, and its finished key where one is wanted. */
+/* Key and IV of one direction, and its finished key (which data keys never use). */
 static enum status derive_channel(const uint8_t secret[CRYPTO_DIGEST_SIZE], const char *label,
                                   const uint8_t th[CRYPTO_DIGEST_SIZE],
-                                  struct spdm_channel *channel, uint8_t *finished) {
+                                  struct spdm_channel *channel,
+                                  uint8_t finished[CRYPTO_DIGEST_SIZE]) {
     uint8_t traffic[CRYPTO_DIGEST_SIZE];
     enum status status =
         spdm_expand(secret, label, bytes_of(th, CRYPTO_DIGEST_SIZE), traffic, sizeof traffic);
@@ -40,7 +41,7 @@ static enum status derive_channel(const uint8_t secret[CRYPTO_DIGEST_SIZE], cons
     if (status == STATUS_OK) {
         status = spdm_expand(traffic, "iv", NO_CONTEXT, channel->iv, sizeof channel->iv);
     }
-    if (status == STATUS_OK && finished != NULL) {
+    if (status == STATUS_OK) {
         status = spdm_expand(traffic, "finished", NO_CONTEXT, finished, CRYPTO_DIGEST_SIZE);
     }
     channel->sequence = 0;
@@ -78,10 +79,12 @@ enum status spdm_session_data(struct spdm_session *session, const uint8_t th2[CR
                                     master);
     }
     if (status == STATUS_OK) {
-        status = derive_channel(master, "req app data", th2, &session->request, NULL);
+        status = derive_channel(master, "req app data", th2, &session->request,
+                                session->request_finished);
     }
     if (status == STATUS_OK) {
-        status = derive_channel(master, "rsp app data", th2, &session->response, NULL);
+        status = derive_channel(master, "rsp app data", th2, &session->response,
+                                session->response_finished);
     }
     secret_wipe(salt, sizeof salt);
     secret_wipe(master, sizeof master);

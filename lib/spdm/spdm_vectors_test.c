@@ -3,7 +3,7 @@
 #include "spdm/spdm_session.h"
 #include "spdm/spdm_signing.h"
 #include "spdm/spdm_transcript.h"
-#include "spdm/spdm_vectors.h"
+#include "spdm/testing/vectors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -308,7 +308,8 @@ static void records_resist(void **state) {
     uint8_t copy[64];
     struct bytes message;
     size_t size = 0;
-    memcpy(&sealed[SPDM_SECURED_OFFSET], "hello", 5);
+    static const uint8_t HELLO[] = {'h', 'e', 'l', 'l', 'o'};
+    memcpy(&sealed[SPDM_SECURED_OFFSET], HELLO, sizeof HELLO);
     struct spdm_channel sender = channel;
     assert_int_equal(spdm_secured_seal(&sender, 1, sealed, 30, 5, 0, &size), STATUS_NO_SPACE);
     assert_int_equal(

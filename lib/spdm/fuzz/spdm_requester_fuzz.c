@@ -3,7 +3,7 @@
  * come first; then the rest is one answer, in the clear or in a record that opens. It must never
  * read out of bounds, and a session it then has must be one the device has too.
  */
-#include "spdm/spdm_fixture.h"
+#include "spdm/testing/fixture.h"
 
 #include <stdlib.h>
 #include <string.h>

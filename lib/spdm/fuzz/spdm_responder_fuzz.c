@@ -3,7 +3,7 @@
  * as a record that opens (as a peer with the session keys could), 2 as a record as it is. The first
  * input byte chooses how far the connection is.
  */
-#include "spdm/spdm_fixture.h"
+#include "spdm/testing/fixture.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * Access to the recorded runs in vectors/ for tests. Everything is loaded anew per call and
  * lives until vectors_free; a missing field fails the test at once.
  */
-#ifndef NUSEC_SPDM_SPDM_VECTORS_H
-#define NUSEC_SPDM_SPDM_VECTORS_H
+#ifndef NUSEC_SPDM_TESTING_VECTORS_H
+#define NUSEC_SPDM_TESTING_VECTORS_H
 
 #include "base/bytes.h"
 

@@ -3,8 +3,8 @@
  * SEQUENCE around a public key, "signed" by nobody), and a wire between the two engines on which a
  * test can sit.
  */
-#ifndef NUSEC_SPDM_SPDM_FIXTURE_H
-#define NUSEC_SPDM_SPDM_FIXTURE_H
+#ifndef NUSEC_SPDM_TESTING_FIXTURE_H
+#define NUSEC_SPDM_TESTING_FIXTURE_H
 
 #include "spdm/spdm_requester.h"
 #include "spdm/spdm_responder.h"

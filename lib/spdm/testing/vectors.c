@@ -1,4 +1,4 @@
-#include "spdm/spdm_vectors.h"
+#include "spdm/testing/vectors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,6 +57,7 @@ struct bytes vectors_bytes(struct vector_run *run, const char *field) {
     const char *hex = json_string_value(find(run, field));
     if (hex == NULL) {
         fail_msg("%s: no field %s", run->name, field);
+        return bytes_of(NULL, 0); /* not reached */
     }
     assert_true(run->stored < sizeof run->storage / sizeof run->storage[0]);
     uint8_t *out = test_malloc(strlen(hex) / 2 + 1);
