@@ -11,8 +11,8 @@
  * On any status but OK the outputs are zeroed. Inputs and outputs must not overlap unless stated.
  * No function keeps a pointer after it returns.
  *
- * Sources: FIPS 180-4 (SHA-256), FIPS 198-1 (HMAC), RFC 5869 (HKDF), SP 800-38D (GCM),
- * FIPS 186-5 (ECDSA), SP 800-56A (ECDH), SP 800-90A (HMAC_DRBG).
+ * Sources: FIPS 180-4 (SHA-256), FIPS 198-1 (HMAC), RFC 5869 (HKDF), SP 800-38A (CTR),
+ * SP 800-38D (GCM), FIPS 186-5 (ECDSA), SP 800-56A (ECDH), SP 800-90A (HMAC_DRBG).
  */
 #ifndef NUSEC_CRYPTO_CRYPTO_H
 #define NUSEC_CRYPTO_CRYPTO_H
@@ -26,6 +26,7 @@
 #define CRYPTO_GCM_KEY_SIZE     32
 #define CRYPTO_GCM_IV_SIZE      12
 #define CRYPTO_GCM_TAG_SIZE     16
+#define CRYPTO_AES_BLOCK_SIZE   16
 
 /* Fills `out` with `size` bytes of full-entropy TRNG output. NO_ENTROPY if the source failed. */
 typedef enum status crypto_entropy_function(void *context, uint8_t *out, size_t size);
@@ -72,6 +73,15 @@ MUST_USE enum status crypto_gcm_open(const uint8_t key[CRYPTO_GCM_KEY_SIZE],
                                      const uint8_t iv[CRYPTO_GCM_IV_SIZE], struct bytes aad,
                                      struct bytes ciphertext, uint8_t *out,
                                      const uint8_t tag[CRYPTO_GCM_TAG_SIZE]);
+
+/*
+ * AES-CTR without authentication, for data that is authenticated in another way. `key` has 16 or 32
+ * bytes, else UNSUPPORTED; `counter` is the first counter block, counted up as one 128-bit
+ * big-endian number. A long text is done in pieces that start on a block: add the blocks done to
+ * the counter. Encrypting is decrypting; `out` has input.size bytes; in place is allowed.
+ */
+MUST_USE enum status crypto_aes_ctr(struct bytes key, const uint8_t counter[CRYPTO_AES_BLOCK_SIZE],
+                                    struct bytes input, uint8_t *out);
 
 MUST_USE enum status crypto_p256_generate(uint8_t private_key[CRYPTO_PRIVATE_KEY_SIZE],
                                           uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE]);

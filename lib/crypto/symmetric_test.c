@@ -1,4 +1,4 @@
-/* SHA-256, HMAC, HKDF, AES-256-GCM, random bytes. */
+/* SHA-256, HMAC, HKDF, AES-CTR, AES-256-GCM, random bytes. */
 #include "crypto/crypto_test.h"
 
 #include <string.h>
@@ -240,6 +240,84 @@ static void test_gcm_refuses_every_change(void **state) {
     assert_gcm_refuses(&test, &test.aad[test.aad_size]);
 }
 
+/* NIST SP 800-38A, F.5.1 and F.5.5: four blocks. */
+#define CTR_COUNTER "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
+#define CTR_PLAINTEXT                                                                              \
+    "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"                             \
+    "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+
+struct ctr_vector {
+    const char *key;
+    const char *ciphertext;
+};
+
+static const struct ctr_vector CTR_VECTORS[] = {
+    {"2b7e151628aed2a6abf7158809cf4f3c",
+     "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
+     "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee"},
+    {"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+     "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5"
+     "2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6"},
+};
+
+/* Every length, so that the last block is cut at each place; once in place. */
+static void test_ctr_vectors(void **state) {
+    (void)state;
+    uint8_t counter[CRYPTO_AES_BLOCK_SIZE];
+    uint8_t plaintext[64];
+    test_hex_exact(CTR_COUNTER, counter, sizeof counter);
+    test_hex_exact(CTR_PLAINTEXT, plaintext, sizeof plaintext);
+    for (size_t i = 0; i < sizeof CTR_VECTORS / sizeof CTR_VECTORS[0]; i++) {
+        uint8_t key[32];
+        uint8_t ciphertext[64];
+        size_t key_size = test_hex(CTR_VECTORS[i].key, key, sizeof key);
+        test_hex_exact(CTR_VECTORS[i].ciphertext, ciphertext, sizeof ciphertext);
+        for (size_t size = 0; size <= sizeof plaintext; size++) {
+            uint8_t out[65] = {0};
+            assert_status(
+                crypto_aes_ctr(bytes_of(key, key_size), counter, bytes_of(plaintext, size), out),
+                STATUS_OK);
+            assert_memory_equal(out, ciphertext, size);
+            assert_int_equal(out[size], 0);
+            assert_status(
+                crypto_aes_ctr(bytes_of(key, key_size), counter, bytes_of(out, size), out),
+                STATUS_OK);
+            assert_memory_equal(out, plaintext, size);
+        }
+    }
+}
+
+/* The counter is one 128-bit number: the carry of the last word reaches the first. */
+static void test_ctr_counts_over_all_bytes(void **state) {
+    (void)state;
+    const uint8_t key[16] = {1};
+    const uint8_t zero[32] = {0};
+    uint8_t counter[CRYPTO_AES_BLOCK_SIZE];
+    uint8_t both[32];
+    uint8_t second[16];
+    memset(counter, 0xFF, sizeof counter);
+    assert_status(crypto_aes_ctr(bytes_of(key, 16), counter, bytes_of(zero, 32), both), STATUS_OK);
+    memset(counter, 0, sizeof counter);
+    assert_status(crypto_aes_ctr(bytes_of(key, 16), counter, bytes_of(zero, 16), second),
+                  STATUS_OK);
+    assert_memory_equal(both + 16, second, 16);
+}
+
+static void test_ctr_refuses_other_key_sizes(void **state) {
+    (void)state;
+    const uint8_t key[33] = {0};
+    const uint8_t counter[CRYPTO_AES_BLOCK_SIZE] = {0};
+    for (size_t size = 0; size <= sizeof key; size++) {
+        uint8_t out[16];
+        memset(out, 0xEE, sizeof out);
+        if (size != 16 && size != 32) {
+            assert_status(crypto_aes_ctr(bytes_of(key, size), counter, bytes_of(key, 16), out),
+                          STATUS_UNSUPPORTED);
+            test_assert_all_zero(out, sizeof out);
+        }
+    }
+}
+
 static void test_random_does_not_repeat(void **state) {
     (void)state;
     uint8_t first[3000] = {0};
@@ -265,6 +343,9 @@ int crypto_test_symmetric(void) {
         cmocka_unit_test(test_gcm_vectors),
         cmocka_unit_test(test_gcm_in_place),
         cmocka_unit_test(test_gcm_refuses_every_change),
+        cmocka_unit_test(test_ctr_vectors),
+        cmocka_unit_test(test_ctr_counts_over_all_bytes),
+        cmocka_unit_test(test_ctr_refuses_other_key_sizes),
         cmocka_unit_test(test_random_does_not_repeat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * Mbed TLS for NuSEC: P-256 through PSA and p256-m, AES-256-GCM, SHA-256, HMAC_DRBG, X.509 reading.
+ * Mbed TLS for NuSEC: P-256 through PSA and p256-m, AES (GCM, CTR), SHA-256, HMAC_DRBG, X.509 reading.
  *
  * One configuration for the chip and for native boards, so that both run the same code. Chosen for
  * the smallest text on ARMv8-M baseline; whatever brings the big-number library back (deterministic
@@ -20,11 +20,12 @@ void crypto_arena_free(void *memory);
 #define MBEDTLS_PLATFORM_NO_STD_FUNCTIONS
 #define MBEDTLS_NO_PLATFORM_ENTROPY
 
-/* Symmetric: GCM needs the forward cipher only; small tables, in flash. */
+/* Symmetric: GCM and CTR need the forward cipher only; small tables, in flash. */
 #define MBEDTLS_AES_C
 #define MBEDTLS_AES_ROM_TABLES
 #define MBEDTLS_AES_FEWER_TABLES
 #define MBEDTLS_BLOCK_CIPHER_NO_DECRYPT
+#define MBEDTLS_CIPHER_MODE_CTR
 #define MBEDTLS_GCM_C
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA256_SMALLER

@@ -40,6 +40,7 @@ void size_probe_start(void) {
     size_probe_result = crypto_hkdf_expand(buffer, input, buffer, any_size);
     size_probe_result = crypto_gcm_seal(buffer, buffer, input, input, buffer, buffer);
     size_probe_result = crypto_gcm_open(buffer, buffer, input, input, buffer, buffer);
+    size_probe_result = crypto_aes_ctr(input, buffer, input, buffer);
     size_probe_result = crypto_p256_generate(buffer, buffer);
     size_probe_result = crypto_p256_sign(buffer, buffer, buffer);
     size_probe_result = crypto_p256_verify(buffer, buffer, buffer);
