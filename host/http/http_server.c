@@ -290,7 +290,7 @@ static int open_socket(const struct addrinfo *info, bool shared, struct error *e
 
 /* Keeps the address really bound in server->address, so that port 0 is chosen once. */
 static int note_address(struct http_server *server, int fd, struct error *error) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     char host[NI_MAXHOST], port[NI_MAXSERV];
 

@@ -140,7 +140,7 @@ static void send_reply(struct api_call *call) {
 }
 
 static enum api_result run_handler(struct api_call *call, struct error *error) {
-    if (identify(call, error) != 0 || find_route(call, error) != 0)
+    if (identify(call, error) != 0 || find_route(call, error) != 0 || call->route == NULL)
         return API_FAILED;
     if ((call->route->roles & call->caller.role) == 0) {
         error_set(error, ERROR_DENIED, "the role %s may not do this", call->caller.role_name);

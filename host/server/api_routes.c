@@ -1,7 +1,7 @@
 #include "server/api_handlers.h"
 
-#define KIB (1024u)
-#define MIB (1024u * 1024u)
+#define KIB ((size_t)1024)
+#define MIB (KIB * KIB)
 
 #define ADMIN      ROLE_ADMIN
 #define OEM        (ROLE_ADMIN | ROLE_OPERATOR)

@@ -131,7 +131,7 @@ static void check_ledger(const struct test_job *job) {
     assert_memory_equal(sqlite3_column_blob(row, 1), head.hash, LEDGER_HASH_SIZE);
     sqlite3_finalize(row);
     sqlite3_close(db);
-    assert_true(head.sequence >= 4 * UNITS);
+    assert_true(head.sequence >= UINT64_C(4) * UNITS);
 }
 
 static void check_device(const struct test_chip *chip) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/test_support.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -87,8 +88,7 @@ static void upload_devauth(struct test_world *world) {
 
 void test_world_begin(struct test_world *world) {
     memset(world, 0, sizeof *world);
-    snprintf(world->directory, sizeof world->directory, "/tmp/nusec-server-test-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
+    test_directory_make(world->directory);
     snprintf(world->data, sizeof world->data, "%s/data", world->directory);
     initialise(world);
     test_server_start(world);
@@ -97,14 +97,11 @@ void test_world_begin(struct test_world *world) {
 }
 
 void test_world_end(struct test_world *world) {
-    char command[200];
-
     if (world->server != 0)
         test_server_stop(world);
     http_client_free(world->admin);
     hsm_close(world->key_store);
-    snprintf(command, sizeof command, "rm -rf %s", world->directory);
-    assert_int_equal(system(command), 0);
+    test_directory_remove(world->directory);
 }
 
 /* Waits for "listening on https://..." and takes the address from it. */
@@ -221,6 +218,15 @@ void test_expect(struct http_client *client, const char *method, const char *pat
         json_string_value(json_object_get(json_object_get(object, "error"), "code")), code);
     json_decref(object);
     http_answer_clear(&answer);
+}
+
+int test_shell(const char *command) {
+    const char *const arguments[] = {"sh", "-c", command, NULL};
+    struct buffer output = {0};
+    int status = test_run(arguments, bytes_of(NULL, 0), STDERR_FILENO, &output);
+
+    buffer_free(&output);
+    return status;
 }
 
 int64_t test_sql_number(const struct test_world *world, const char *sql) {

@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 struct test_world {
-    char directory[128]; /* all of it, removed by test_world_end */
+    char directory[64]; /* all of it, removed by test_world_end */
     char data[160];
     char url[64];
     pid_t server;
@@ -112,6 +112,9 @@ void test_expect(struct http_client *client, const char *method, const char *pat
 
 /* A member of a report's counts. */
 json_int_t test_count(struct test_world *world, const struct test_job *job, const char *name);
+
+/* Runs a shell command and returns its exit status. */
+int test_shell(const char *command);
 
 /* Runs SQL on the server's database from outside and returns the first column as a number. */
 int64_t test_sql_number(const struct test_world *world, const char *sql);

@@ -29,9 +29,10 @@ static struct error error;
 static int begin(void **state) {
     struct store *store;
 
-    snprintf(path, sizeof path, "/tmp/nusec-store-XXXXXX");
-    assert_non_null(mkdtemp(path));
-    strcat(path, "/db");
+    char directory[] = "/tmp/nusec-store-XXXXXX";
+
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/db", directory);
     store = store_open(path, NULL, &error);
     assert_non_null(store);
     *state = store;
@@ -150,8 +151,7 @@ static void events_and_ledgers_are_append_only(void **state) {
         "DELETE FROM ledger_server",
         "UPDATE ledger_programmer SET entry=x'00'",
         "DELETE FROM ledger_programmer",
-        "INSERT OR REPLACE INTO events(id, time, type, actor, subject)"
-        " VALUES(1, 0, 'x', 'x', 'x')",
+        "REPLACE INTO events(id, time, type, actor, subject) VALUES(1, 0, 'x', 'x', 'x')",
     };
     char fill[] = "INSERT INTO events(time, type, actor, subject) VALUES(1,'a','b','c');"
                   "INSERT INTO ledger_server VALUES('j',1,x'01',x'02');"

@@ -130,15 +130,13 @@ static int run_together(struct store *store, struct store_write *batch) {
 }
 
 static void run_alone(struct store *store, struct store_write *write) {
-    if (store_exec(store->db, &write->error, "BEGIN IMMEDIATE", "") != 0) {
-        write->result = -1;
-    } else if (run_write(store, write) != 0) {
+    write->result = store_exec(store->db, &write->error, "BEGIN IMMEDIATE", "");
+    if (write->result != 0)
+        return;
+    if (run_write(store, write) != 0 || write->result != 0)
         roll_back(store);
-    } else if (write->result != 0) {
-        roll_back(store);
-    } else if (commit(store, &write->error) != 0) {
-        write->result = -1;
-    }
+    else
+        write->result = commit(store, &write->error);
 }
 
 static void count_batch(struct store *store, const struct store_write *batch) {
