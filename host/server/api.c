@@ -114,9 +114,16 @@ static void call_free(struct api_call *call) {
     free(call);
 }
 
+/* Failures that pass by themselves: the client may repeat, since nothing was changed. */
+static const char *hint_of(const struct error *error) {
+    if (error->hint[0] == '\0' && error_http_status(error->code) == 503)
+        return "nothing was changed; repeat later";
+    return error->hint;
+}
+
 static void reply_error(struct api_call *call, const struct error *error) {
     json_t *object = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", error_name(error->code),
-                               "message", error->message, "hint", error->hint);
+                               "message", error->message, "hint", hint_of(error));
     struct error ignored;
 
     metrics_count_error(call->worker->metrics, error);

@@ -349,8 +349,12 @@ int command_init(int argc, char **argv) {
     case OPTIONS_OK: break;
     }
     umask(077);
-    if (initialise(&arguments, &error) != 0)
+    if (initialise(&arguments, &error) != 0) {
+        if (error.hint[0] == '\0' && error.code != ERROR_USAGE)
+            error_hint(&error, "before trying again remove what was made in %.120s",
+                       arguments.data);
         return command_failed("init", &error);
+    }
     printf("initialised %s\n", arguments.data);
     printf("now move %s/root to a safe place off this machine: it holds the root key\n",
            arguments.data);

@@ -5,6 +5,8 @@
 #include "base/ledger.h"
 #include "crypto/crypto.h"
 
+#include <arpa/inet.h>
+#include <openssl/ssl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -225,10 +227,66 @@ static void a_clean_stop_and_start_keeps_everything(void **state) {
     json_decref(test_get(programmer.client, "/v1/whoami"));
 }
 
+/* A connection that sends a request, sometimes not all of it, and goes away: closed, or cut (RST,
+ * which may also lose the request). */
+static void send_and_vanish(SSL_CTX *context, const char *request, bool is_cut) {
+    const struct linger cut = {.l_onoff = is_cut, .l_linger = 0};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    SSL *ssl = SSL_new(context);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)strtoul(strrchr(world.url, ':') + 1, NULL, 10));
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    SSL_set_fd(ssl, fd);
+    assert_int_equal(SSL_connect(ssl), 1);
+    assert_true(SSL_write(ssl, request, (int)strlen(request)) > 0);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &cut, sizeof cut);
+    usleep(random_below(3000));
+    close(fd);
+    SSL_free(ssl);
+}
+
+/* Requests whose client is gone while they wait for a worker, the token or a commit. */
+static void clients_that_vanish_hurt_nobody(void **state) {
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    struct test_job job;
+    struct test_chip chip;
+    char request[700], body[300], uid[33];
+
+    (void)state;
+    assert_int_equal(SSL_CTX_use_certificate_chain_file(context, programmer.certificate_path), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(context, programmer.key_path, SSL_FILETYPE_PEM),
+                     1);
+    test_job_make(&world, &programmer, 1000, NULL, &job);
+    test_job_export(&world, &programmer, &job);
+    test_job_activate(&programmer, &job);
+    for (int i = 0; i < 150; i++) {
+        test_chip_make(&chip);
+        hex_encode_upper(bytes_of(chip.uid, 16), uid);
+        snprintf(body, sizeof body, "{\"uid\":\"%s\",\"token_b64\":\"%s\"}", uid, job.token_b64);
+        snprintf(request, sizeof request,
+                 "POST /v1/jobs/%s/units HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                 "Content-Length: %zu\r\n\r\n%s",
+                 job.id, i % 5 == 0 ? strlen(body) + 1 : strlen(body), body);
+        send_and_vanish(context, request, i % 2 == 0);
+        test_chip_free(&chip);
+    }
+    SSL_CTX_free(context);
+    test_chip_make(&chip);
+    test_unit(&programmer, &job, &chip);
+    assert_true(test_count(&world, &job, "reserved") > 50);
+    assert_int_equal(test_sql_number(&world, "SELECT max(used - (SELECT count(*) FROM units WHERE "
+                                             "job_id=jobs.id)) FROM jobs WHERE count=1000"),
+                     0);
+    test_chip_free(&chip);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_random_points),
         cmocka_unit_test(a_token_that_goes_away_and_comes_back),
+        cmocka_unit_test(clients_that_vanish_hurt_nobody),
         cmocka_unit_test(a_clean_stop_and_start_keeps_everything),
     };
 
