@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one-way rule: firmware -> lib <- host. Firmware and host never see each other, a program is
-# never included, lib/base stands on nothing, lib and firmware know no operating system, and an
+# never included (but by tests), lib/base stands on nothing, lib and firmware know no operating system, and an
 # address literal stands only in firmware/port/ (and in lib/board and host/virtual_board, which are the
 # virtual board's silicon).
 #
@@ -57,7 +57,7 @@ check_include() { # file included
     for folder in $PROGRAMS; do
         case $target in
         host/"$folder"/*) case $file in
-            host/"$folder"/* | tests/*) ;;
+            host/"$folder"/* | tests/* | *_test.c) ;;
             *) violation "$file includes $target, which belongs to a program" ;;
             esac ;;
         esac
@@ -95,9 +95,9 @@ list_sources() {
     find lib firmware host tests \( -name '*.c' -o -name '*.h' -o -name '*.S' \) -print0 2>/dev/null
 }
 
-# Writes "target folder" lines of the configured tree, from CMake's file API.
+# Writes "target folder type" lines of the configured tree, from CMake's file API.
 target_folders() {
-    jq -rs '.[] | select(.paths.source) | .name + " " + .paths.source' \
+    jq -rs '.[] | select(.paths.source) | "\(.name) \(.paths.source) \(.type)"' \
         "$1"/.cmake/api/v1/reply/target-*.json
 }
 
@@ -107,7 +107,7 @@ link_edges() {
 }
 
 check_links() {
-    local build=$1 from to
+    local build=$1 from to type
     mkdir -p "$build/.cmake/api/v1/query"
     touch "$build/.cmake/api/v1/query/codemodel-v2"
     if ! cmake -G Ninja -S "$tree" -B "$build" --graphviz="$build/links.dot" >"$build/configure.log" 2>&1; then
@@ -115,12 +115,16 @@ check_links() {
         violation "the tree does not configure"
         return
     fi
-    declare -A folder=()
-    while read -r from to; do folder[$from]=$to; done < <(target_folders "$build")
+    declare -A folder=() library=()
+    while read -r from to type; do
+        folder[$from]=$to
+        if [ "$type" != EXECUTABLE ]; then library[$from]=1; fi
+    done < <(target_folders "$build")
     while read -r from to; do
         links=$((links + 1))
-        # Libraries of the system have no folder here.
-        if [ -z "${folder[$from]:-}" ] || [ -z "${folder[$to]:-}" ]; then continue; fi
+        # Libraries of the system have no folder here, and an edge to a program says only that it has
+        # to be built first.
+        if [ -z "${folder[$from]:-}" ] || [ -z "${library[$to]:-}" ]; then continue; fi
         if ! may_use "$(layer_of "${folder[$from]}/")" "$(layer_of "${folder[$to]}/")"; then
             violation "target $from (${folder[$from]}) links $to (${folder[$to]})"
         fi

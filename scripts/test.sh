@@ -5,7 +5,7 @@
 # A part that ran nothing, a skipped case and a crash all count as failures: a test that passes when
 # nothing happened is worse than none.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 JOBS=${JOBS:-$(nproc)}
 passed=0
 failed=0

@@ -1,5 +1,6 @@
 /*
- * Mbed TLS for NuSEC: P-256 through PSA and p256-m, AES (GCM, CTR), SHA-256, HMAC_DRBG, X.509 reading.
+ * Mbed TLS for NuSEC: P-256 through PSA and p256-m, AES (GCM, CTR), SHA-256, HMAC_DRBG, X.509
+ * reading.
  *
  * One configuration for the chip and for native boards, so that both run the same code. Chosen for
  * the smallest text on ARMv8-M baseline; whatever brings the big-number library back (deterministic
