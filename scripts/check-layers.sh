@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The one-way rule: firmware -> lib <- host. Firmware and host never see each other, a program is
-# never included (but by tests), lib/base stands on nothing, lib and firmware know no operating system, and an
-# address literal stands only in firmware/port/ (and in lib/board and host/virtual_board, which are the
-# virtual board's silicon).
+# never included (but by tests), lib/base stands on nothing, lib and firmware know no operating
+# system, and an address literal stands only in firmware/port/ (and in lib/board and
+# host/virtual_board, which are the virtual board's silicon).
 #
 #   check-layers.sh          checks this tree: #include lines, and the link graph CMake computes
 #   check-layers.sh --self-test   builds small trees that each break one rule; each must be refused

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static struct {
@@ -121,6 +122,12 @@ static void print_failures(const json_t *result) {
     json_decref(failures);
 }
 
+static size_t terminal_columns(void) {
+    struct winsize size = {0};
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 static int finish(const json_t *result) {
     if (command_common.json) {
         output_json_line(stdout, result);
@@ -145,7 +152,7 @@ static int produce(const struct option_list *operands, struct error *error) {
     json_t *parameters = json_pack("{s:s,s:o}", "job_id", operands->items[0], "sites", sites);
     if (arguments.units > 0)
         (void)json_object_set_new(parameters, "units", json_integer((json_int_t)arguments.units));
-    progress_init(&progress, stdout, progress_style());
+    progress_init(&progress, stdout, progress_style(), terminal_columns());
     json_t *result = control_call(control, "produce", parameters, on_event, &progress, error);
     progress_finish(&progress);
     int exit_code = result == NULL ? -1 : finish(result);

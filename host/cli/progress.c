@@ -4,12 +4,16 @@
 
 #include <string.h>
 
-#define BAR_WIDTH 20
+#define BAR_WIDTH       20
+#define LINE_SIZE       512
+#define DEFAULT_COLUMNS 80
 
-void progress_init(struct progress *progress, FILE *out, enum progress_style style) {
+void progress_init(struct progress *progress, FILE *out, enum progress_style style,
+                   size_t columns) {
     memset(progress, 0, sizeof(*progress));
     progress->out = out;
     progress->style = style;
+    progress->columns = columns == 0 ? DEFAULT_COLUMNS : columns;
 }
 
 /* The row of a site, added on its first event; NULL when there are too many. */
@@ -43,20 +47,24 @@ static const char *message_of(const struct progress_site *site) {
     return strcmp(site->message, "-") == 0 ? "" : site->message;
 }
 
-static void draw_bar(FILE *out, double percent) {
+static void make_bar(double percent, char bar[BAR_WIDTH + 1]) {
     for (int i = 0; i < BAR_WIDTH; i++)
-        (void)fputc(percent * BAR_WIDTH >= 100.0 * (i + 1) ? '#' : '.', out);
+        bar[i] = percent * BAR_WIDTH >= 100.0 * (i + 1) ? '#' : '.';
+    bar[BAR_WIDTH] = '\0';
 }
 
 static void redraw(struct progress *progress) {
+    char bar[BAR_WIDTH + 1];
+    char line[LINE_SIZE];
+
     if (progress->drawn > 0)
         (void)fprintf(progress->out, "\033[%zuA", progress->drawn);
     for (size_t i = 0; i < progress->site_count; i++) {
         const struct progress_site *site = &progress->sites[i];
-        (void)fprintf(progress->out, "\r\033[K%-8s ", site->name);
-        draw_bar(progress->out, site->percent);
-        (void)fprintf(progress->out, " %-12s %-32s %6.1f s %s\n", site->state, site->uid,
-                      site->seconds, message_of(site));
+        make_bar(site->percent, bar);
+        (void)snprintf(line, sizeof(line), "%-8s %s %-11s %6.1f s %s %s", site->name, bar,
+                       site->state, site->seconds, site->uid, message_of(site));
+        (void)fprintf(progress->out, "\r\033[K%.*s\n", (int)(progress->columns - 1), line);
     }
     progress->drawn = progress->site_count;
     (void)fflush(progress->out);

@@ -32,10 +32,12 @@ struct progress {
     enum progress_style style;
     struct progress_site sites[PROGRESS_SITES_MAX];
     size_t site_count;
-    size_t drawn; /* lines on the terminal above the cursor */
+    size_t drawn;   /* lines on the terminal above the cursor */
+    size_t columns; /* a longer line would wrap, and the redrawing count lines wrongly */
 };
 
-void progress_init(struct progress *progress, FILE *out, enum progress_style style);
+/* `columns`: width of the terminal, 0 if not known (80). */
+void progress_init(struct progress *progress, FILE *out, enum progress_style style, size_t columns);
 /* `event` is {site, uid?, state, percent?, seconds?, message?}; others are ignored. */
 void progress_event(struct progress *progress, const json_t *event);
 /* Leaves the last state of every site on the screen. */
