@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINK_RETRIES 3
+#define LINK_RETRIES 2
 
 enum step_kind {
     STEP_ALWAYS,

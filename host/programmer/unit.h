@@ -52,6 +52,7 @@ struct unit_order {
     const struct clock *clock;
     const atomic_bool *stop;
     struct unit_site site;
+    int answer_ms; /* patience with the chip; 0: the default of chip_link.h */
     unit_progress_function *on_progress;
     void *context;
 };

@@ -43,6 +43,7 @@ static int chip_reach(struct unit *unit, struct error *error) {
             .clock = unit->order->clock,
             .stop = unit->order->stop,
             .mailbox_key_hash = unit->mailbox.key_hash,
+            .answer_ms = unit->order->answer_ms,
         };
         if (chip_open(&unit->chip, unit->order->site.uart, &options, error) != 0)
             return -1;
