@@ -68,7 +68,7 @@ unit_tests() { # preset
 end_to_end() {
     say "end to end"
     local file started
-    for file in tests/e2e/*.bats; do
+    for file in tests/*/*.bats; do
         started=$SECONDS
         BUILD="$PWD/build" timeout 600 bats --formatter tap "$file" >"$log" 2>&1
         local ran plan good
@@ -86,6 +86,7 @@ checks() {
     check "layers, self-test" scripts/check-layers.sh --self-test
     check "layers" scripts/check-layers.sh
     check "tree" scripts/check-tree.sh
+    check "documents" scripts/check-docs.sh
     check "format" scripts/check-format.sh
     check "manual pages" scripts/check-man.sh build/host
 }
