@@ -148,6 +148,22 @@ static void progress_on_a_terminal_redraws(void **state) {
     json_decref(event);
 }
 
+static void rows_keep_the_order_of_the_command_line(void **state) {
+    struct capture capture;
+    struct progress progress;
+    json_t *event = parse("{\"site\":\"b\",\"state\":\"keys\"}");
+
+    (void)state;
+    capture_start(&capture);
+    progress_init(&progress, capture.file, PROGRESS_TERMINAL, 43);
+    progress_add_site(&progress, "a");
+    progress_add_site(&progress, "b");
+    progress_event(&progress, event);
+    capture_expect(&capture, "\r\033[Ka        .................... waiting     \n"
+                             "\r\033[Kb        .................... keys        \n");
+    json_decref(event);
+}
+
 static void more_sites_than_rows_are_ignored(void **state) {
     struct capture capture;
     struct progress progress;
@@ -183,6 +199,7 @@ int main(void) {
         cmocka_unit_test(errors_as_json_carry_the_code_name),
         cmocka_unit_test(progress_into_a_pipe_is_a_line_per_event),
         cmocka_unit_test(progress_on_a_terminal_redraws),
+        cmocka_unit_test(rows_keep_the_order_of_the_command_line),
         cmocka_unit_test(more_sites_than_rows_are_ignored),
         cmocka_unit_test(paths_are_encoded),
     };

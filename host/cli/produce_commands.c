@@ -142,6 +142,8 @@ static int finish(const json_t *result) {
 
 static int produce(const struct option_list *operands, struct error *error) {
     static struct progress progress;
+    size_t index = 0;
+    json_t *site = NULL;
     json_t *sites = read_sites(error);
     struct control *control = sites == NULL ? NULL : command_programmer(error);
 
@@ -149,10 +151,12 @@ static int produce(const struct option_list *operands, struct error *error) {
         json_decref(sites);
         return -1;
     }
+    progress_init(&progress, stdout, progress_style(), terminal_columns());
+    json_array_foreach(sites, index, site)
+        progress_add_site(&progress, json_string_value(json_object_get(site, "name")));
     json_t *parameters = json_pack("{s:s,s:o}", "job_id", operands->items[0], "sites", sites);
     if (arguments.units > 0)
         (void)json_object_set_new(parameters, "units", json_integer((json_int_t)arguments.units));
-    progress_init(&progress, stdout, progress_style(), terminal_columns());
     json_t *result = control_call(control, "produce", parameters, on_event, &progress, error);
     progress_finish(&progress);
     int exit_code = result == NULL ? -1 : finish(result);

@@ -29,6 +29,13 @@ static struct progress_site *site_named(struct progress *progress, const char *n
     return site;
 }
 
+void progress_add_site(struct progress *progress, const char *name) {
+    struct progress_site *site = site_named(progress, name);
+
+    if (site != NULL && site->state[0] == '\0')
+        (void)snprintf(site->state, sizeof(site->state), "waiting");
+}
+
 static double number(const json_t *event, const char *member) {
     return json_number_value(json_object_get(event, member));
 }

@@ -38,6 +38,8 @@ struct progress {
 
 /* `columns`: width of the terminal, 0 if not known (80). */
 void progress_init(struct progress *progress, FILE *out, enum progress_style style, size_t columns);
+/* Fixes the row of a site before its first event, so that the order is that of the command line. */
+void progress_add_site(struct progress *progress, const char *name);
 /* `event` is {site, uid?, state, percent?, seconds?, message?}; others are ignored. */
 void progress_event(struct progress *progress, const json_t *event);
 /* Leaves the last state of every site on the screen. */
