@@ -22,8 +22,10 @@ firmware: build/cortex-m23/build.ninja
 	@cmake --build build/cortex-m23 -j $(JOBS)
 asan: build/host-asan/build.ninja
 	@cmake --build build/host-asan -j $(JOBS)
-fuzz: build/fuzz/build.ninja
-	@cmake --build build/fuzz -j $(JOBS)
+# Every fuzz target for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	@JOBS='$(JOBS)' scripts/fuzz.sh $(FUZZ_SECONDS)
 
 # From blank virtual chips to certified ones: server, programmer and boards in ./demo.
 demo: host firmware

@@ -65,6 +65,17 @@ unit_tests() { # preset
     count "unit tests ($1)" "$good" $((ran - good))
 }
 
+# A few seconds each: enough to run every corpus and to notice a target that no longer works.
+fuzzing() {
+    say "fuzz"
+    JOBS=$JOBS scripts/fuzz.sh 3 >"$log" 2>&1
+    local good bad
+    good=$(grep -c '^ok ' "$log")
+    bad=$(grep -c '^not ok ' "$log")
+    if [ "$bad" -ne 0 ] || [ "$good" -eq 0 ]; then cat "$log"; fi
+    count fuzz "$good" "$bad"
+}
+
 end_to_end() {
     say "end to end"
     local file started
@@ -97,6 +108,7 @@ need build host-asan
 unit_tests host
 unit_tests host-asan
 checks
+fuzzing
 end_to_end
 
 echo
