@@ -4,6 +4,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
+#include "programmer/retention.h"
 #include "programmer/testing/fake_server.h"
 #include "programmer/testing/oem.h"
 
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct fixture {
     char *directory;
@@ -134,6 +136,48 @@ static void test_below_the_floor(void **state) {
     expect_refused(fixture, &package, ERROR_BELOW_FLOOR);
     package.sequence = 11;
     expect_imported(fixture, &package);
+}
+
+/* Long after its end a job is forgotten, and its package stays refused. */
+static void test_forgotten_job(void **state) {
+    struct fixture *fixture = *state;
+    struct error error;
+    struct package package = good(fixture, 9);
+    struct job *job;
+    expect_imported(fixture, &package);
+    job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
+    assert_false(retention_is_over(job, TEST_PKI_NOW));
+    assert_false(retention_is_over(job, package.expiry_s + RETENTION_S - 1));
+    assert_true(retention_is_over(job, package.expiry_s + RETENTION_S));
+    struct job_unit unit;
+    const uint8_t uid[16] = {1};
+    assert_int_equal(job_journal_reserve(job->journal, uid, &unit, &error), 0);
+    assert_false(retention_is_over(job, package.expiry_s + RETENTION_S));
+    assert_int_equal(job_journal_refused(job->journal, &unit, "test", &error), 0);
+    programmer_job_release(&fixture->programmer, job);
+    job->package.expiry_s = TEST_PKI_NOW - RETENTION_S - 1;
+    retention_apply(&fixture->programmer);
+    assert_int_equal(remaining(fixture), -1);
+    reopen(fixture);
+    assert_int_equal(remaining(fixture), -1);
+    expect_refused(fixture, &package, ERROR_BELOW_FLOOR);
+    package.sequence = 10;
+    expect_imported(fixture, &package);
+    assert_int_equal(remaining(fixture), 4);
+}
+
+/* Whatever a crash in import or in forgetting leaves behind is no job. */
+static void test_leftovers(void **state) {
+    struct fixture *fixture = *state;
+    const struct package package = good(fixture, 1);
+    expect_imported(fixture, &package);
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/package.json", fixture->directory);
+    assert_int_equal(unlink(path), 0);
+    reopen(fixture);
+    assert_int_equal(remaining(fixture), -1);
+    (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID, fixture->directory);
+    assert_int_not_equal(access(path, F_OK), 0);
 }
 
 static void test_wrong_programmer(void **state) {
@@ -421,6 +465,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_import_survives_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replayed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_below_the_floor, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_forgotten_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_programmer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_epoch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotation_keeps_jobs, setup, teardown),

@@ -46,6 +46,16 @@ static char *job_directory(const char *state_directory, const char *id) {
     return directory;
 }
 
+bool job_exists(const char *state_directory, const char *id) {
+    char *directory = job_directory(state_directory, id);
+    char *path = directory != NULL ? path_join(directory, PACKAGE_FILE) : NULL;
+    /* Without memory to look, nothing may be taken for absent. */
+    bool exists = path == NULL || file_exists(path);
+    free(path);
+    free(directory);
+    return exists;
+}
+
 static int stopped_load(struct job *job, struct error *error) {
     struct buffer reason = {0};
     char *path = path_join(job->directory, STOPPED_FILE);

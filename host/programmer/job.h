@@ -46,6 +46,9 @@ int job_package_open(const struct job_keys *keys, struct bytes encoded, uint32_t
 /* Letters, digits, '-' and '_' only: ids become file names and URL paths. */
 bool job_id_is_safe(const char *id);
 
+/* False for a directory that never got its package, or is losing the rest. */
+bool job_exists(const char *state_directory, const char *id);
+
 /*
  * Loads jobs/<id>. A job that cannot be read is returned all the same, with `problem`, so that
  * status can name it. NULL only without memory.

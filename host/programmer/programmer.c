@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "programmer/recovery.h"
+#include "programmer/retention.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -57,6 +58,10 @@ static int jobs_load(struct programmer *programmer, struct error *error) {
     for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         if (!job_id_is_safe(entry->d_name)) /* ".", ".." */
             continue;
+        if (!job_exists(programmer->directory, entry->d_name)) {
+            retention_clean(programmer->directory, entry->d_name);
+            continue;
+        }
         struct job *job = job_load(programmer->directory, entry->d_name, &keys, error);
         if (job != NULL) {
             job->next = programmer->jobs;
@@ -102,7 +107,10 @@ static int state_open(struct programmer *programmer, const struct programmer_opt
     if (identity_save(&programmer->identity, programmer->directory, error) != 0 ||
         programmer_connect(programmer, error) != 0)
         return -1;
-    return jobs_load(programmer, error);
+    if (jobs_load(programmer, error) != 0)
+        return -1;
+    retention_apply(programmer);
+    return 0;
 }
 
 int programmer_open(struct programmer *programmer, const struct programmer_options *options,

@@ -1,0 +1,67 @@
+#include "programmer/retention.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+bool retention_is_over(struct job *job, uint64_t now_s) {
+    struct job_numbers numbers;
+    struct error problem;
+    if (job_check(job, &problem) != 0 || now_s < RETENTION_S ||
+        job->package.expiry_s > now_s - RETENTION_S)
+        return false;
+    job_journal_numbers(job->journal, &numbers);
+    return numbers.open == 0 && numbers.unreported == 0;
+}
+
+/* The package goes first: a job without its ledger would start counting anew. */
+void retention_clean(const char *state_directory, const char *id) {
+    static const char *const names[] = {"package.json", "ledger", "stopped", ""};
+    char path[4096];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int size = snprintf(path, sizeof path, "%s/jobs/%s/%s", state_directory, id, names[i]);
+        if (size < 0 || (size_t)size >= sizeof path)
+            return;
+        int failed = names[i][0] != '\0' ? unlink(path) : rmdir(path);
+        if (failed != 0 && errno != ENOENT)
+            log_warn("retention.remove", "path", path);
+    }
+}
+
+static int floor_raise(struct programmer *programmer, uint64_t sequence, struct error *error) {
+    if (sequence < programmer->identity.import_floor)
+        return 0;
+    uint64_t before = programmer->identity.import_floor;
+    /* The floor is the lowest sequence still accepted. */
+    programmer->identity.import_floor = sequence + 1;
+    if (identity_save(&programmer->identity, programmer->directory, error) == 0)
+        return 0;
+    programmer->identity.import_floor = before;
+    return -1;
+}
+
+void retention_apply(struct programmer *programmer) {
+    uint64_t now_s = clock_now_s(programmer->clock);
+    struct job **place = &programmer->jobs;
+    while (*place != NULL) {
+        struct job *job = *place;
+        struct error error = {0};
+        if (!retention_is_over(job, now_s)) {
+            place = &job->next;
+            continue;
+        }
+        if (floor_raise(programmer, job->package.sequence, &error) != 0) {
+            log_error_event("retention.floor", &error);
+            return;
+        }
+        log_info("job.forgotten", "job", job->id, "floor",
+                 LOG_NUMBER(programmer->identity.import_floor));
+        *place = job->next;
+        retention_clean(programmer->directory, job->id);
+        job_free(job);
+    }
+}
