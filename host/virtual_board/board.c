@@ -227,6 +227,16 @@ int board_reset(struct board *board, struct error *error) {
     return wait_for_rom(board, error);
 }
 
+bool board_is_alive(const struct board *board) {
+    siginfo_t info = {0};
+
+    if (board->child == 0 || board_memory_read(&board->memory, BOARD_REGISTER_FAULT_FIRED) != 0)
+        return false;
+    /* Left for the one who collects it. */
+    return waitid(P_PID, (id_t)board->child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0;
+}
+
 bool board_debug_is_open(struct board *board) {
     struct error error;
 

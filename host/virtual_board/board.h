@@ -45,6 +45,9 @@ void board_power_off(struct board *board);
 /* The reset pin. Waits until the ROM has decided about the debug lock. */
 int board_reset(struct board *board, struct error *error);
 
+/* False once the chip's process ended or an injected fault took its power. */
+bool board_is_alive(const struct board *board);
+
 /* Whether a debugger may come in now: false in reset, without power, and when locked. */
 bool board_debug_is_open(struct board *board);
 

@@ -41,7 +41,7 @@ static int run_until_key_is_gone(struct debug_proxy *proxy) {
     if (cpu_resume(&proxy->board->cpu) != 0)
         return -1;
     while (key_is_busy(proxy)) {
-        if (clock_monotonic_ms() >= deadline)
+        if (clock_monotonic_ms() >= deadline || !board_is_alive(proxy->board))
             return -1;
         (void)nanosleep(&pause, NULL);
     }

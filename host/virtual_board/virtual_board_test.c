@@ -104,6 +104,24 @@ static bool chip_answers(int uart, int timeout_ms) {
     return false;
 }
 
+/* As a programmer does after noise on the line, which may have eaten the beginning of a request. */
+static bool chip_answers_at_last(int uart) {
+    for (int i = 0; i < TIMEOUT_MS / 500; i++) {
+        if (chip_answers(uart, 500))
+            return true;
+    }
+    return false;
+}
+
+/* Until nothing has come for a while: answers to requests that were given up. */
+static void drain(int uart) {
+    struct pollfd poll_fd = {.fd = uart, .events = POLLIN};
+    uint8_t buffer[256];
+
+    while (poll(&poll_fd, 1, 500) == 1)
+        assert_true(recv(uart, buffer, sizeof(buffer), 0) > 0);
+}
+
 static void the_chip_answers_through_power_cuts(void **state) {
     int uart = testing_board_connect(&board, "uart");
 
@@ -215,6 +233,7 @@ static void a_halted_chip_is_silent_and_goes_on(void **state) {
     port = attach();
     assert_int_equal(debug_port_run(port, &error), 0);
     assert_true(chip_answers(uart, TIMEOUT_MS));
+    drain(uart);
     assert_int_equal(debug_port_halt(port, &error), 0);
     assert_false(chip_answers(uart, 300));
     assert_int_equal(debug_port_detach(port, &error), 0);
@@ -353,7 +372,7 @@ static void garbage_changes_nothing(void **state) {
     close(fd);
     fd = testing_board_connect(&board, "uart");
     (void)send(fd, noise, sizeof(noise), MSG_NOSIGNAL);
-    assert_true(chip_answers(fd, TIMEOUT_MS));
+    assert_true(chip_answers_at_last(fd));
     close(fd);
     assert_string_equal(testing_board_control(&board, "no-such-command"), "error no such command");
     assert_string_equal(testing_board_control(&board, "tear x"),
