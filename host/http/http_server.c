@@ -330,6 +330,7 @@ static int listen_on(struct http_io *io, struct error *error) {
 static void *io_main(void *context) {
     struct http_io *io = context;
 
+    pthread_setname_np(pthread_self(), "http-io");
     event_base_dispatch(io->base);
     return NULL;
 }

@@ -46,6 +46,7 @@ static void *worker_main(void *context) {
     struct worker_thread *thread = context;
     struct http_exchange *exchange;
 
+    pthread_setname_np(pthread_self(), "http-worker");
     while ((exchange = take(thread->workers)) != NULL)
         thread->workers->options.handle(exchange, thread->state);
     return NULL;

@@ -39,7 +39,7 @@ struct store_write {
 
 struct store_config {
     /* How many requests are being worked on that may submit soon: the writer waits for them, but
-     * never longer than a millisecond. NULL: it never waits. */
+     * never longer than 1.5 milliseconds. NULL: it never waits for them. */
     unsigned (*outstanding)(void *context);
     void *outstanding_context;
 };

@@ -72,7 +72,7 @@ static const char schema_1[] =
     " entry BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(job_id, sequence)) WITHOUT ROWID;"
     "CREATE TABLE ledger_programmer(job_id TEXT NOT NULL, sequence INTEGER NOT NULL,"
     " entry BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(job_id, sequence)) WITHOUT ROWID;"
-    "CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
+    "CREATE TABLE events(id INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
     " type TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL, job_id TEXT, detail TEXT);"
     "CREATE TRIGGER events_no_update BEFORE UPDATE ON events"
     " BEGIN SELECT RAISE(ABORT, 'events is append-only'); END;"

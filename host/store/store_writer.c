@@ -11,8 +11,8 @@
 #include <time.h>
 
 #define BATCH_MAX           128
-#define WAIT_PER_REQUEST_NS 40000L
-#define WAIT_MAX_NS         1000000L
+#define WAIT_PER_REQUEST_NS 60000L
+#define WAIT_MAX_NS         1500000L
 
 struct store {
     char *path;
@@ -25,6 +25,7 @@ struct store {
     struct store_write **last;
     unsigned queued;
     unsigned wake_at; /* the writer sleeps until so many are queued; 0: it is not sleeping */
+    unsigned last_batch;
     bool stop;
     struct store_statistics statistics;
 };
@@ -35,25 +36,33 @@ static unsigned outstanding(const struct store *store) {
                : 0;
 }
 
-/* Called with the lock held and something queued: gives requests on their way a chance. */
+static struct timespec time_after(long nanoseconds) {
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += nanoseconds;
+    time.tv_sec += time.tv_nsec / 1000000000L;
+    time.tv_nsec %= 1000000000L;
+    return time;
+}
+
+/* Called with the lock held and something queued. Waits for what the workers have in hand and,
+ * while requests keep coming in numbers, for half as many again as last time, so that batches grow
+ * with the load. A lone client never waits: nothing is in hand, and its last batch was one. */
 static void wait_for_more(struct store *store) {
-    unsigned coming = outstanding(store);
+    unsigned in_hand = store->queued + outstanding(store);
+    unsigned grown = store->last_batch + store->last_batch / 2;
+    unsigned target = in_hand > grown ? in_hand : grown;
     struct timespec until;
     long wait_ns;
 
-    if (coming == 0 || store->queued >= BATCH_MAX || store->stop)
+    if (target > BATCH_MAX)
+        target = BATCH_MAX;
+    if (target <= store->queued || store->stop)
         return;
-    wait_ns = coming > WAIT_MAX_NS / WAIT_PER_REQUEST_NS ? WAIT_MAX_NS
-                                                         : (long)coming * WAIT_PER_REQUEST_NS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += wait_ns;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    store->wake_at = store->queued + coming;
-    if (store->wake_at > BATCH_MAX)
-        store->wake_at = BATCH_MAX;
+    wait_ns = (long)target * WAIT_PER_REQUEST_NS;
+    until = time_after(wait_ns < WAIT_MAX_NS ? wait_ns : WAIT_MAX_NS);
+    store->wake_at = target;
     while (store->queued < store->wake_at && !store->stop &&
            pthread_cond_timedwait(&store->arrived, &store->lock, &until) == 0)
         ;
@@ -83,6 +92,7 @@ static struct store_write *take_batch(struct store *store) {
             store->last = &store->first;
         tail->next = NULL;
         store->queued -= taken;
+        store->last_batch = taken;
     }
     pthread_mutex_unlock(&store->lock);
     return batch;
@@ -159,6 +169,7 @@ static void *writer_main(void *context) {
     struct store *store = context;
     struct store_write *batch;
 
+    pthread_setname_np(pthread_self(), "store-writer");
     while ((batch = take_batch(store)) != NULL) {
         if (run_together(store, batch) != 0)
             for (struct store_write *write = batch; write != NULL; write = write->next)
