@@ -31,7 +31,7 @@ enum api_role {
 struct api_worker {
     struct service *service;
     struct metrics *metrics;
-    struct http_server *const *server; /* for its counters; NULL until it has started */
+    _Atomic(struct http_server *) *server; /* for its counters; NULL when not running */
     struct store_db *reader;
 };
 

@@ -319,7 +319,7 @@ static struct http_client *client_of_ca(const struct authority *authority, const
 
     snprintf(certificate, sizeof certificate, "%s/%s.pem", world.directory, name);
     snprintf(key_path, sizeof key_path, "%s/%s.key", world.directory, name);
-    assert_int_equal(operator_key_create(&key, public_key, &error), 0);
+    assert_int_equal(x509_file_key_generate(&key, public_key, &error), 0);
     assert_int_equal(server_authority_issue(authority, &leaf, &der, &error), 0);
     assert_int_equal(x509_certificate_to_pem(buffer_bytes(&der), &pem, &error), 0);
     assert_int_equal(file_write_durable(certificate, buffer_bytes(&pem), 0600, &error), 0);

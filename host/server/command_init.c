@@ -264,7 +264,7 @@ static int make_server_certificate(const struct server_data *data,
     int result = url_host(data->url, host, sizeof host, error);
 
     if (result == 0)
-        result = operator_key_create(&key, public_key, error);
+        result = x509_file_key_generate(&key, public_key, error);
     if (result == 0)
         result = server_authority_issue(authority, &leaf, &der, error);
     if (result == 0)

@@ -25,7 +25,7 @@ struct run_arguments {
 struct running {
     struct service service;
     struct metrics metrics;
-    struct http_server *http;
+    _Atomic(struct http_server *) http; /* NULL before it has started and while it stops */
 };
 
 static void *worker_start(void *context, struct error *error) {
@@ -56,9 +56,10 @@ static void worker_stop(void *context) {
 
 /* Requests that may soon ask for a commit: the database thread waits for them a little. */
 static unsigned outstanding(void *context) {
-    const struct running *running = context;
+    struct running *running = context;
+    const struct http_server *http = atomic_load(&running->http);
 
-    return running->http != NULL ? http_server_in_workers(running->http) : 0;
+    return http != NULL ? http_server_in_workers(http) : 0;
 }
 
 /* "127.0.0.1:8443" from "https://127.0.0.1:8443". */
@@ -77,6 +78,7 @@ static int start_http(struct running *running, const struct run_arguments *argum
     struct server_path key = server_path(data, "tls/server.key");
     struct server_path root = server_path(data, "ca/root.pem");
     struct server_path intermediates = server_path(data, "ca/intermediates.pem");
+    struct http_server *http;
     char listen[256];
     struct http_server_options options = {
         .listen = arguments->listen,
@@ -97,8 +99,9 @@ static int start_http(struct running *running, const struct run_arguments *argum
         listen_of_url(data->url, listen, sizeof listen);
         options.listen = listen;
     }
-    running->http = http_server_start(&options, error);
-    return running->http != NULL ? 0 : -1;
+    http = http_server_start(&options, error);
+    atomic_store(&running->http, http);
+    return http != NULL ? 0 : -1;
 }
 
 static void wait_for_signal(const sigset_t *signals) {
@@ -129,12 +132,12 @@ static int serve(struct running *running, const struct run_arguments *arguments,
         service_close(&running->service);
         return -1;
     }
-    http_server_address(running->http, address, sizeof address);
+    http_server_address(atomic_load(&running->http), address, sizeof address);
     log_info("server.started", "address", address);
     printf("listening on https://%s\n", address);
     fflush(stdout);
     wait_for_signal(&signals);
-    http_server_stop(running->http);
+    http_server_stop(atomic_exchange(&running->http, NULL));
     service_close(&running->service);
     return 0;
 }

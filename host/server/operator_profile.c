@@ -5,10 +5,8 @@
 #include "base/json.h"
 #include "store/store_event.h"
 #include "store/store_programmer.h"
+#include "x509/key.h"
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,39 +26,6 @@ enum x509_profile operator_role(const char *role) {
         if (strcmp(roles[i].name, role) == 0)
             return roles[i].profile;
     return X509_PROFILE_COUNT;
-}
-
-static int key_to_pem(EVP_PKEY *key, struct buffer *pem, struct error *error) {
-    BIO *bio = BIO_new(BIO_s_secmem());
-    char *text = NULL;
-    long size = 0;
-
-    if (bio != NULL && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1)
-        size = BIO_get_mem_data(bio, &text);
-    if (size > 0)
-        buffer_append(pem, text, (size_t)size);
-    BIO_free(bio);
-    return size > 0 ? buffer_check(pem, error)
-                    : error_set(error, ERROR_INTERNAL, "cannot write a key");
-}
-
-int operator_key_create(struct buffer *pem, uint8_t public_key[64], struct error *error) {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    uint8_t point[65];
-    size_t size = 0;
-    int result = -1;
-
-    if (key == NULL ||
-        EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point,
-                                        sizeof point, &size) != 1 ||
-        size != sizeof point)
-        error_set(error, ERROR_INTERNAL, "cannot make a key");
-    else
-        result = key_to_pem(key, pem, error);
-    if (result == 0)
-        memcpy(public_key, point + 1, 64);
-    EVP_PKEY_free(key);
-    return result;
 }
 
 struct new_identity {
@@ -145,7 +110,7 @@ int operator_profile_create(const struct authority *authority, const struct serv
     }
     snprintf(added.identity.role, sizeof added.identity.role, "%s", role);
     snprintf(added.identity.name, sizeof added.identity.name, "%s", name);
-    if (operator_key_create(&key, public_key, error) == 0 &&
+    if (x509_file_key_generate(&key, public_key, error) == 0 &&
         server_authority_issue(authority, &leaf, &der, error) == 0) {
         x509_sha256(buffer_bytes(&der), added.identity.certificate_hash);
         /* Files first: an identity without files would block its name for nothing. */

@@ -17,7 +17,4 @@ int operator_profile_create(const struct authority *authority, const struct serv
                             struct store *store, const char *role, const char *name,
                             const char *directory, struct error *error);
 
-/* A fresh P-256 key as PEM (PKCS #8, not encrypted) and its public half. */
-int operator_key_create(struct buffer *pem, uint8_t public_key[64], struct error *error);
-
 #endif
