@@ -233,6 +233,12 @@ static int payload_agree(struct chip_link *link, struct error *error) {
     return 0;
 }
 
+/* Not worth another try: the chip is off, gone, or does not run DevAuth. */
+static int silent(struct error *error) {
+    (void)error_set(error, ERROR_TIMEOUT, "UART: the chip does not answer at all");
+    return error_hint(error, "check the cable, the power, and that nothing else has the port open");
+}
+
 int chip_link_connect(struct chip_link *link, struct error *error) {
     /* After a fault the chip may be back at the baseline; it takes any size up to what it agreed.
      */
@@ -243,7 +249,7 @@ int chip_link_connect(struct chip_link *link, struct error *error) {
         if (failed != 0 && error->code != ERROR_DEVICE_LINK)
             return -1;
     }
-    return failed != 0 ? -1 : payload_agree(link, error);
+    return failed != 0 ? silent(error) : payload_agree(link, error);
 }
 
 int chip_link_command(struct chip_link *link, struct bytes payload, struct bytes *answer,

@@ -53,7 +53,8 @@ void chip_link_close(struct chip_link *link);
 /* Carries messages until the operation that was started with `started` is done. */
 int chip_link_run(struct chip_link *link, enum status started, struct error *error);
 
-/* Connects, asking a silent chip again, and agrees on large packets. */
+/* Connects, asking a silent chip again, and agrees on large packets. ERROR_TIMEOUT if it stays
+ * silent. */
 int chip_link_connect(struct chip_link *link, struct error *error);
 
 /* A DevAuth command (devauth.h): sends `payload`, returns the answer, valid until the next call. */

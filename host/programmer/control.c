@@ -197,7 +197,7 @@ static void refuse_long_line(struct client *client) {
     struct error error;
     struct control_call call = {.client = client, .id = json_null()};
     (void)pthread_mutex_init(&call.mutex, NULL);
-    (void)error_set(&error, ERROR_TOO_LARGE, "a request line is longer than %u bytes",
+    (void)error_set(&error, ERROR_TOO_LARGE, "a request line is longer than %zu bytes",
                     CONTROL_LINE_LIMIT);
     send_error(&call, &error);
     (void)pthread_mutex_destroy(&call.mutex);

@@ -18,7 +18,7 @@
 #include <stddef.h>
 
 /* Longest request line. The largest real one is package.import with a long UID list. */
-#define CONTROL_LINE_LIMIT   (4U * 1024U * 1024U)
+#define CONTROL_LINE_LIMIT   ((size_t)8 << 20)
 #define CONTROL_CLIENT_LIMIT 32
 
 struct control;

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_LIMIT      (512U * 1024U * 1024U)
+#define FILE_LIMIT      ((size_t)512 << 20)
 #define CHECK_TEXT_SIZE 16
 
 struct line_place {
@@ -159,9 +159,9 @@ static const char *entry_apply(struct job_journal *journal, const struct ledger_
     return NULL;
 }
 
-static int line_note(struct job_journal *journal, uint64_t offset, size_t size,
+static int line_note(struct job_journal *journal, uint64_t sequence, uint64_t offset, size_t size,
                      const uint8_t hash[LEDGER_HASH_SIZE], struct error *error) {
-    size_t index = (size_t)journal->head.sequence - 1;
+    size_t index = (size_t)sequence - 1;
     if (index >= journal->line_capacity) {
         size_t capacity = journal->line_capacity != 0 ? journal->line_capacity * 2 : 256;
         struct line_place *lines = realloc(journal->lines, capacity * sizeof *lines);
@@ -211,7 +211,7 @@ static int line_replay(struct job_journal *journal, char *text, uint64_t offset,
     const char *why = entry_apply(journal, &entry);
     if (why != NULL)
         return damage(journal, line, why, error);
-    return line_note(journal, offset, strlen(text), entry.hash, error);
+    return line_note(journal, entry.sequence, offset, strlen(text), entry.hash, error);
 }
 
 /* Cuts the file back to `size`, durably. */
@@ -306,14 +306,10 @@ static int line_write(struct job_journal *journal, const char *text,
     buffer_print(&line, "%s %s\n", text, check);
     if (buffer_check(&line, error) != 0)
         return -1;
-    int saved = 0;
     ssize_t written = write(journal->fd, line.data, line.size);
-    if (written < 0)
-        saved = errno;
-    else if ((size_t)written != line.size)
-        saved = ENOSPC;
-    else if (fsync(journal->fd) != 0)
-        saved = errno;
+    bool whole = written >= 0 && (size_t)written == line.size;
+    bool done = whole && fsync(journal->fd) == 0;
+    int saved = done ? 0 : (whole || written < 0 ? errno : ENOSPC);
     size_t size = line.size;
     buffer_free(&line);
     if (saved == 0) {
@@ -322,6 +318,20 @@ static int line_write(struct job_journal *journal, const char *text,
     }
     journal->broken = file_cut(journal, journal->file_size) != 0;
     return error_set_errno(error, saved, journal->path);
+}
+
+/* On disk, then in memory; when memory cannot follow, the journal is not written any more. */
+static int entry_store(struct job_journal *journal, const char *text,
+                       const struct ledger_entry *entry, struct error *error) {
+    uint64_t offset = journal->file_size;
+    if (line_write(journal, text, entry->hash, error) != 0)
+        return -1;
+    int failed = line_note(journal, entry->sequence, offset, strlen(text), entry->hash, error);
+    const char *why = failed == 0 ? entry_apply(journal, entry) : NULL;
+    if (why != NULL)
+        failed = error_set(error, ERROR_INTERNAL, "the ledger refused its own entry: %s", why);
+    journal->broken = failed != 0;
+    return failed;
 }
 
 static int entry_append(struct job_journal *journal, enum entry_type type,
@@ -333,24 +343,17 @@ static int entry_append(struct job_journal *journal, enum entry_type type,
     struct ledger_head head = journal->head;
     struct buffer encoded = {0};
     struct ledger_entry entry;
-    char *text = NULL;
-    uint64_t offset = journal->file_size;
     int failed = ledger_append(&head, clock_now_s(&clock_system), transitions[type].name, members,
                                member_count, &encoded, error);
     if (failed == 0)
         failed = ledger_parse(buffer_bytes(&encoded), &entry, error);
-    if (failed == 0 && (text = base64_encode(buffer_bytes(&encoded))) == NULL)
+    char *text = failed == 0 ? base64_encode(buffer_bytes(&encoded)) : NULL;
+    if (text != NULL)
+        failed = entry_store(journal, text, &entry, error);
+    else if (failed == 0)
         failed = error_set(error, ERROR_INTERNAL, "out of memory");
     if (failed == 0)
-        failed = line_write(journal, text, entry.hash, error);
-    if (failed == 0) {
         journal->head = head;
-        failed = line_note(journal, offset, strlen(text), entry.hash, error);
-        const char *why = entry_apply(journal, &entry);
-        if (failed == 0 && why != NULL)
-            failed = error_set(error, ERROR_INTERNAL, "the ledger refused its own entry: %s", why);
-        journal->broken = failed != 0;
-    }
     free(text);
     buffer_free(&encoded);
     return failed;
