@@ -5,7 +5,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "server/api.h"
-#include "server/operator_profile.h"
+#include "x509/key.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/options.h"
 #include "server/operator_profile.h"
+#include "x509/key.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>

@@ -2,6 +2,9 @@
 
 #include "x509/key.h"
 
+#include "base/log.h"
+#include "x509/p256.h"
+
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
@@ -49,18 +52,14 @@ static ECDSA_SIG *sign_digest(const unsigned char *digest, int size, const BIGNU
     struct error error;
     (void)inverse;
     (void)rp;
-    if (signer == NULL || size != 32 ||
-        signer->sign(signer->context, digest, signature, &error) != 0)
+    /* The handshake is negotiated to ecdsa_secp256r1_sha256; nothing else is ours to sign. */
+    if (signer == NULL || size != 32)
         return NULL;
-    ECDSA_SIG *result = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(signature, 32, NULL);
-    BIGNUM *s = BN_bin2bn(signature + 32, 32, NULL);
-    if (result != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(result, r, s) == 1)
-        return result;
-    BN_free(r);
-    BN_free(s);
-    ECDSA_SIG_free(result);
-    return NULL;
+    if (signer->sign(signer->context, digest, signature, &error) != 0) {
+        log_error_event("tls.sign", &error);
+        return NULL;
+    }
+    return x509_p256_signature(signature);
 }
 
 static int sign_der(int type, const unsigned char *digest, int size, unsigned char *out,

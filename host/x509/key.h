@@ -12,7 +12,7 @@
 
 /*
  * An EVP_PKEY that signs through `signer`, for SSL_CTX_use_PrivateKey. The signer must outlive it;
- * its failures surface as a failed handshake. EVP_PKEY_free it. NULL on failure.
+ * its failures are logged and surface as a failed handshake. EVP_PKEY_free it. NULL on failure.
  */
 EVP_PKEY *x509_signer_key(const uint8_t public_key[64], struct signer signer, struct error *error);
 

@@ -3,7 +3,6 @@
 #include "x509/p256.h"
 
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 #include <pthread.h>
@@ -48,7 +47,7 @@ static EC_KEY *load(const uint8_t public_key[64]) {
     return key;
 }
 
-static ECDSA_SIG *signature_of(const uint8_t signature[64]) {
+ECDSA_SIG *x509_p256_signature(const uint8_t signature[64]) {
     ECDSA_SIG *result = ECDSA_SIG_new();
     BIGNUM *r = BN_bin2bn(signature, 32, NULL);
     BIGNUM *s = BN_bin2bn(signature + 32, 32, NULL);
@@ -63,7 +62,7 @@ static ECDSA_SIG *signature_of(const uint8_t signature[64]) {
 bool x509_p256_verify(const uint8_t public_key[64], const uint8_t digest[32],
                       const uint8_t signature[64]) {
     EC_KEY *key = load(public_key);
-    ECDSA_SIG *value = signature_of(signature);
+    ECDSA_SIG *value = x509_p256_signature(signature);
     bool good = key != NULL && value != NULL && ECDSA_do_verify(digest, 32, value, key) == 1;
     ECDSA_SIG_free(value);
     EC_KEY_free(key);
