@@ -6,10 +6,10 @@
  * missing number, however the program got to the end.
  */
 enum {
-    STEP_HASH = 0x11000000,
-    STEP_KEY = 0x00770000,
-    STEP_SIGNATURE = 0x00001300,
-    STEP_COUNTER = 0x00000059,
+    STEP_HASH = 0x0B42E5A1,
+    STEP_KEY = 0x13579BD5,
+    STEP_SIGNATURE = 0x21C6A94F,
+    STEP_COUNTER = 0x0A9D5E33,
     STEPS = STEP_HASH + STEP_KEY + STEP_SIGNATURE + STEP_COUNTER,
 };
 

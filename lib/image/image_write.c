@@ -75,7 +75,7 @@ enum status image_write_body(struct writer *image, const struct image_plan *plan
         .version = plan->version,
     };
     image_header_write(image, &header);
-    write_fill(image, 0, plan->header_size - IMAGE_HEADER_SIZE);
+    write_fill(image, ERASED, plan->header_size - IMAGE_HEADER_SIZE);
     uint8_t *region = write_reserve(image, padded);
     if (region == NULL) {
         return STATUS_NO_SPACE;
