@@ -125,16 +125,16 @@ static int prepare(struct store_db *db, const char *sql, sqlite3_stmt **statemen
     return 0;
 }
 
-static int bind(sqlite3_stmt *statement, const char *types, va_list values) {
+static int bind(sqlite3_stmt *statement, const char *types, va_list *values) {
     int rv = SQLITE_OK;
 
     for (int i = 1; *types != '\0' && rv == SQLITE_OK; types++, i++) {
         if (*types == 't') {
-            rv = sqlite3_bind_text(statement, i, va_arg(values, const char *), -1, SQLITE_STATIC);
+            rv = sqlite3_bind_text(statement, i, va_arg(*values, const char *), -1, SQLITE_STATIC);
         } else if (*types == 'i') {
-            rv = sqlite3_bind_int64(statement, i, va_arg(values, int64_t));
+            rv = sqlite3_bind_int64(statement, i, va_arg(*values, int64_t));
         } else {
-            struct bytes blob = va_arg(values, struct bytes);
+            struct bytes blob = va_arg(*values, struct bytes);
 
             rv = blob.size == 0
                      ? sqlite3_bind_null(statement, i)
@@ -145,7 +145,7 @@ static int bind(sqlite3_stmt *statement, const char *types, va_list values) {
 }
 
 static int query(struct store_db *db, sqlite3_stmt **row, struct error *error, const char *sql,
-                 const char *types, va_list values) {
+                 const char *types, va_list *values) {
     int rv;
 
     *row = NULL;
@@ -161,7 +161,7 @@ int store_query(struct store_db *db, sqlite3_stmt **row, struct error *error, co
     int result;
 
     va_start(values, types);
-    result = query(db, row, error, sql, types, values);
+    result = query(db, row, error, sql, types, &values);
     va_end(values);
     return result;
 }
@@ -191,7 +191,7 @@ int store_exec(struct store_db *db, struct error *error, const char *sql, const 
     int result;
 
     va_start(values, types);
-    result = query(db, &row, error, sql, types, values);
+    result = query(db, &row, error, sql, types, &values);
     va_end(values);
     if (result == 0)
         result = store_step(db, row, error) < 0 ? -1 : 0;
@@ -236,7 +236,7 @@ int store_column_copy(sqlite3_stmt *row, int column, void *out, size_t size) {
     struct bytes blob = store_column_bytes(row, column);
 
     memset(out, 0, size);
-    if (blob.size != size)
+    if (blob.size != size || blob.data == NULL)
         return -1;
     memcpy(out, blob.data, size);
     return 0;
