@@ -217,12 +217,15 @@ int64_t store_column_number(sqlite3_stmt *row, int column) {
 
 void store_column_text(sqlite3_stmt *row, int column, char *out, size_t capacity) {
     const unsigned char *text = sqlite3_column_text(row, column);
-    size_t size = text != NULL ? (size_t)sqlite3_column_bytes(row, column) : 0;
+    size_t size;
 
+    out[0] = '\0';
+    if (text == NULL)
+        return;
+    size = (size_t)sqlite3_column_bytes(row, column);
     if (size >= capacity)
         size = capacity - 1;
-    if (size != 0)
-        memcpy(out, text, size);
+    memcpy(out, text, size);
     out[size] = '\0';
 }
 
