@@ -110,6 +110,8 @@ static int read_body(struct api_call *call, struct error *error) {
 static void call_free(struct api_call *call) {
     json_decref(call->request);
     buffer_free(&call->reply);
+    if (call->release != NULL)
+        call->release(call->operation);
     free(call->operation);
     free(call);
 }

@@ -80,7 +80,8 @@ struct api_call {
     /* api_commit */
     struct store_write write;
     api_finish *finish;
-    void *operation; /* freed with the call */
+    void *operation;         /* freed with the call */
+    void (*release)(void *); /* what `operation` holds, if anything: before it is freed */
 };
 
 /* Entry for struct http_server_options. */

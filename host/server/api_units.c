@@ -111,11 +111,10 @@ enum api_result api_unit_certificate(struct api_call *call, struct error *error)
 }
 
 static int finish_permit(struct api_call *call, struct error *error) {
-    struct service_permit *permit = call->operation;
+    const struct service_permit *permit = call->operation;
     json_t *object =
         json_pack("{s:o}", "permit_b64", api_base64(permit->encoded.data, permit->encoded.size));
 
-    buffer_free(&permit->encoded);
     return api_reply_json(call, 200, object, error) == API_DONE ? 0 : -1;
 }
 
@@ -124,18 +123,20 @@ static int finish_new_permit(struct api_call *call, struct error *error) {
     return finish_permit(call, error);
 }
 
-/* Permits are large and rare beside certificates, but their buffer must not outlive a failure. */
-static enum api_result permit_failed(struct service_permit *permit) {
-    if (permit != NULL)
-        buffer_free(&permit->encoded);
-    return API_FAILED;
+static void release_permit(void *operation) {
+    struct service_permit *permit = operation;
+
+    buffer_free(&permit->encoded);
 }
 
 enum api_result api_unit_permit(struct api_call *call, struct error *error) {
     struct service_permit *permit = api_operation(call, sizeof *permit, error);
     const char *command = NULL;
 
-    if (permit == NULL || api_read_unit_id(call, permit->write.unit_id, error) != 0 ||
+    if (permit == NULL)
+        return API_FAILED;
+    call->release = release_permit;
+    if (api_read_unit_id(call, permit->write.unit_id, error) != 0 ||
         json_read_string(call->request, "command", &command, error) != 0 ||
         json_read_hex(call->request, "device_nonce_hex", permit->write.device_nonce, 32, error) !=
             0 ||
@@ -150,7 +151,7 @@ enum api_result api_unit_permit(struct api_call *call, struct error *error) {
     switch (service_prepare_permit(call->service, call->reader, permit, error)) {
     case 0: return api_commit(call, store_unit_permit, &permit->write, finish_new_permit);
     case 1: return finish_permit(call, error) == 0 ? API_DONE : API_FAILED;
-    default: return permit_failed(permit);
+    default: return API_FAILED;
     }
 }
 

@@ -412,7 +412,8 @@ static json_t *ledger_body(struct ledger_head *head, unsigned count, uint64_t ti
 
 static void the_programmers_ledger_must_extend_its_chain(void **state) {
     struct test_job job;
-    struct test_chip chip;
+    struct test_chip chip, certified;
+    uint8_t nonce[32];
     struct ledger_head head = {0}, fork;
     char path[128], head_path[128], report_path[128];
     json_t *first, *gap, *forked, *answer;
@@ -439,6 +440,9 @@ static void the_programmers_ledger_must_extend_its_chain(void **state) {
     free(text);
     json_decref(gap);
     assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    test_chip_make(&certified);
+    assert_int_equal(test_reserve(&programmer, &job, &certified, 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &certified, &error), 200);
     /* Another history: the job stops, at once and for good. */
     fork.sequence = 2;
     memset(fork.hash, 7, sizeof fork.hash);
@@ -452,6 +456,9 @@ static void the_programmers_ledger_must_extend_its_chain(void **state) {
     assert_string_equal(json_string_value(json_object_get(answer, "state")), "stopped");
     json_decref(answer);
     expect_refusal(test_certify(&programmer, &chip, &error), 409, ERROR_JOB_CLOSED);
+    assert_int_equal(crypto_random(nonce, sizeof nonce), STATUS_OK);
+    expect_refusal(test_permit(&programmer, &certified, nonce, &error), 409, ERROR_JOB_CLOSED);
+    test_chip_free(&certified);
     test_chip_make(&chip);
     expect_refusal(test_reserve(&programmer, &job, &chip, 1, &error), 409, ERROR_JOB_CLOSED);
     test_chip_free(&chip);
