@@ -107,6 +107,19 @@ setup() {
     expect_counts "$b" 1 0
 }
 
+@test "two chips behind each other's cable: neither gets the other's identity" {
+    local job
+    job=$(import_job 2)
+    native_board swap-1
+    native_board swap-2
+    run nusec produce "$job" --json \
+        --site "a=unix:$LINE/swap-1/debug,unix:$LINE/swap-2/uart"
+    [ "$status" -ne 0 ]
+    expect_counts "$job" 0 2
+    expect 0 nusec produce "$job" --board "$LINE/swap-1" --board "$LINE/swap-2"
+    expect_counts "$job" 2 0
+}
+
 @test "a revoked chip is listed as revoked" {
     local uid
     uid=$(uids_of "$job" | head -n 1)
