@@ -25,6 +25,7 @@
 
 #define HEADERS_MAX    (16 << 10)
 #define IDLE_TIMEOUT_S 120
+#define TLS_RECORD_MAX 16384
 #define LISTEN_BACKLOG 1024
 #define ALLOWED_METHODS                                                                            \
     (EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH |    \
@@ -74,13 +75,24 @@ static const char *method_name(enum evhttp_cmd_type method) {
     }
 }
 
+/* Head and body of a small answer become one piece, hence one TLS record and one system call: each
+ * piece of an evbuffer is written by itself. The write itself comes in the next loop iteration. */
+static void join_pieces(struct evhttp_connection *connection) {
+    struct bufferevent *bufferevent = evhttp_connection_get_bufferevent(connection);
+    struct evbuffer *output = bufferevent_get_output(bufferevent);
+
+    if (evbuffer_get_length(output) <= TLS_RECORD_MAX)
+        evbuffer_pullup(output, -1);
+}
+
 /* Sends the answer and ends the exchange; in the I/O thread. */
 static void send_answer(struct http_exchange *exchange) {
     struct http_server *server = exchange->io->server;
     struct evhttp_request *event = exchange->event;
+    struct evhttp_connection *connection = evhttp_request_get_connection(event);
     struct evkeyvalq *headers = evhttp_request_get_output_headers(event);
 
-    if (evhttp_request_get_connection(event) == NULL) /* detached by evhttp when it closed */
+    if (connection == NULL) /* detached by evhttp when it closed */
         atomic_fetch_add(&server->abandoned, 1);
     if (exchange->content_type != NULL)
         evhttp_add_header(headers, "Content-Type", exchange->content_type);
@@ -89,6 +101,8 @@ static void send_answer(struct http_exchange *exchange) {
     if (exchange->status >= 100 && exchange->status < 600)
         atomic_fetch_add(&server->answers[exchange->status / 100], 1);
     evhttp_send_reply(event, exchange->status, NULL, NULL); /* frees the event when detached */
+    if (connection != NULL)
+        join_pieces(connection);
     atomic_fetch_sub(&server->in_flight, 1);
     exchange_free(exchange);
 }

@@ -181,9 +181,9 @@ static int check_arguments(struct run_arguments *arguments, struct error *error)
     log_start("nusec-server", level);
     if (processors < 1)
         processors = 1;
-    /* Two more than processors: a worker that waits for a commit or the token leaves its place. */
+    /* One more than processors: a worker may be waiting for a commit or the token. */
     if (arguments->workers == 0)
-        arguments->workers = (uint64_t)processors + 2;
+        arguments->workers = (uint64_t)processors + 1;
     if (arguments->io_threads == 0)
         arguments->io_threads = processors < 8 ? 1 : (uint64_t)processors / 4;
     if (arguments->workers > 256 || arguments->io_threads > 64)
