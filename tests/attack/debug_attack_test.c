@@ -207,10 +207,8 @@ static void every_request(void **state) {
 
     (void)state;
     for (unsigned packet = 1; packet <= requests; packet++) {
-        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-            const struct debug_attack attack = {kinds[i], 0, 0, packet};
-            run_case(&attack, ANY_GOOD_END);
-        }
+        const struct debug_attack attack = {kinds[packet % 3], 0, 0, packet};
+        run_case(&attack, ANY_GOOD_END);
     }
 }
 

@@ -26,6 +26,7 @@
 #define READY_MS       60000
 #define KEY_SIZE       32
 #define CORE_REGISTERS 16
+#define REGISTERS_SIZE ((size_t)4 * CORE_REGISTERS)
 #define SNAPSHOTS_MAX  4000
 
 /* All the proxy shows: the hidden RAM is the hole in the middle of SRAM. */
@@ -56,11 +57,11 @@ static struct board_unit unit;
 /* Slot 0's key before there is an issued certificate. */
 static uint8_t ephemeral_public[64];
 
-static void take_registers(struct debug_port *port, uint8_t out[4 * CORE_REGISTERS]) {
+static void take_registers(struct debug_port *port, uint8_t out[REGISTERS_SIZE]) {
     struct error error;
     struct writer writer;
 
-    writer_init(&writer, out, 4 * CORE_REGISTERS);
+    writer_init(&writer, out, REGISTERS_SIZE);
     for (unsigned i = 0; i < CORE_REGISTERS; i++) {
         uint32_t value;
         if (debug_port_read_register(port, i, &value, &error) != 0)
@@ -73,7 +74,7 @@ static void take_registers(struct debug_port *port, uint8_t out[4 * CORE_REGISTE
 static void take_dump(struct debug_port *port, const char *when) {
     struct dump *dump = &dumps[dump_count++];
     struct error error;
-    size_t size = 4 * CORE_REGISTERS;
+    size_t size = REGISTERS_SIZE;
 
     assert_true(dump_count <= DUMPS_MAX);
     for (size_t i = 0; i < WINDOWS; i++)
@@ -81,7 +82,7 @@ static void take_dump(struct debug_port *port, const char *when) {
     *dump = (struct dump){when, malloc(size), size};
     assert_non_null(dump->data);
     take_registers(port, dump->data);
-    size = 4 * CORE_REGISTERS;
+    size = REGISTERS_SIZE;
     for (size_t i = 0; i < WINDOWS; i++) {
         if (debug_port_read(port, windows[i].address, dump->data + size, windows[i].size, &error))
             fail_msg("%s: %s", when, error.message);
@@ -330,7 +331,7 @@ struct intruder {
     pthread_t thread;
     atomic_bool stop;
     unsigned count;
-    uint8_t registers[SNAPSHOTS_MAX][4 * CORE_REGISTERS];
+    uint8_t registers[SNAPSHOTS_MAX][REGISTERS_SIZE];
 };
 static struct intruder intruder;
 
