@@ -261,7 +261,7 @@ static void test_client_that_does_not_read(void **state) {
         heard += (size_t)size;
         (void)usleep(1000);
     }
-    assert_true(heard > 0 && heard < 200000 * 20);
+    assert_true(heard > 0 && heard < (size_t)200000 * 20);
     (void)close(deaf);
 }
 

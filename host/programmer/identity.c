@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define FORMAT        1
-#define FILE_LIMIT    (64U * 1024U)
+#define FILE_LIMIT    ((size_t)64 << 10)
 #define IDENTITY_FILE "programmer.json"
 #define ROOT_FILE     "root.pem"
 

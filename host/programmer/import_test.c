@@ -338,13 +338,7 @@ static void test_false_time(void **state) {
 /* Ids become file names and URLs. */
 static void test_odd_ids(void **state) {
     struct fixture *fixture = *state;
-    static const char *const ids[] = {"../job",
-                                      "job/1",
-                                      ".",
-                                      "job 1",
-                                      "job%2f",
-                                      "j\xc3\xb6"
-                                      "b"};
+    static const char *const ids[] = {"../job", "job/1", ".", "job 1", "job%2f", "\xc3\xb6"};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         struct package package = good(fixture, 1);
         (void)snprintf(package.job_id, sizeof package.job_id, "%s", ids[i]);

@@ -14,7 +14,7 @@
 #define LEDGER_FILE   "ledger"
 #define STOPPED_FILE  "stopped"
 #define STOPPED_LIMIT 256
-#define RECORD_LIMIT  (2U * PACKAGE_SIZE_MAX)
+#define RECORD_LIMIT  ((size_t)2 * PACKAGE_SIZE_MAX)
 #define SYNC_BATCH    64
 
 bool job_id_is_safe(const char *id) {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define IDENTITY_FILE  "programmer.json"
-#define IDENTITY_LIMIT (64U * 1024U)
+#define IDENTITY_LIMIT ((size_t)64 << 10)
 
 static int state_read(const char *directory, const char *name, size_t limit, struct buffer *out,
                       struct error *error) {

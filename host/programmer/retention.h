@@ -8,7 +8,7 @@
 #include "programmer/programmer.h"
 
 /* After its expiry a job is kept for reports and late synchronisation. */
-#define RETENTION_S (90U * 86400U)
+#define RETENTION_S ((uint64_t)90 * 86400)
 
 /* Over: expired for RETENTION_S at `now_s`, nothing open, nothing the server does not know. A job
  * with a problem is kept for whoever looks into it. */

@@ -4,6 +4,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cose/permit.h"
 #include "http/http_client.h"
 #include "programmer/software.h"
 #include "programmer/tls_key.h"
@@ -21,7 +22,6 @@
 #define CONNECT_MS       4000
 #define REQUEST_MS       20000
 #define PATH_MAX_SIZE    192
-#define PERMIT_MAX       4096
 #define SIGNED_TIME_MAX  4096
 #define MANIFEST_LIMIT   4096
 

@@ -13,7 +13,7 @@
 
 #define SOFTWARE_VERSION_MAX 64
 /* What the server takes for one file. */
-#define SOFTWARE_SIZE_MAX (8U * 1024U * 1024U)
+#define SOFTWARE_SIZE_MAX ((size_t)8 << 20)
 
 struct software {
     char version[SOFTWARE_VERSION_MAX + 1];

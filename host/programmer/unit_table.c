@@ -51,7 +51,9 @@ struct job_unit *unit_table_add(struct unit_table *table, const uint8_t uid[JOB_
     struct job_unit *known = unit_table_find(table, uid);
     if (known != NULL)
         return known;
-    if (table->count * 2 >= table->slot_count && table_grow(table) != 0)
+    if (table->count >= table->capacity && table_grow(table) != 0)
+        return NULL;
+    if (table->units == NULL)
         return NULL;
     struct job_unit *unit = &table->units[table->count];
     *unit = (struct job_unit){0};

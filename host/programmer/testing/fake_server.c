@@ -161,24 +161,25 @@ static int earlier_end(struct fake_unit *earlier, bool *takes_count, struct erro
     return 0;
 }
 
-static int unit_add(const uint8_t uid[16], uint32_t attempt, struct fake_unit **added,
-                    struct error *error) {
+static struct fake_unit *unit_add(const uint8_t uid[16], uint32_t attempt, struct error *error) {
     bool takes_count = false;
     struct fake_unit *earlier = unit_latest(uid);
     bool full = fake_server.used >= fake_server.count;
     if (full && (earlier == NULL || !earlier->counted) &&
-        !(earlier != NULL && earlier->state == FAKE_IDENTIFIED))
-        return error_set(error, ERROR_JOB_FULL, "the job is full");
+        !(earlier != NULL && earlier->state == FAKE_IDENTIFIED)) {
+        (void)error_set(error, ERROR_JOB_FULL, "the job is full");
+        return NULL;
+    }
     if (earlier_end(earlier, &takes_count, error) != 0)
-        return -1;
+        return NULL;
     fake_server.used += takes_count ? 1 : 0;
     assert_true(fake_server.unit_count < FAKE_UNITS_MAX);
-    *added = &fake_server.units[fake_server.unit_count++];
-    **added = (struct fake_unit){.attempt = attempt, .state = FAKE_RESERVED, .counted = true};
-    memcpy((*added)->uid, uid, 16);
-    assert_int_equal(crypto_random((*added)->id, 16), STATUS_OK);
-    assert_int_equal(crypto_random((*added)->nonce, 32), STATUS_OK);
-    return 0;
+    struct fake_unit *unit = &fake_server.units[fake_server.unit_count++];
+    *unit = (struct fake_unit){.attempt = attempt, .state = FAKE_RESERVED, .counted = true};
+    memcpy(unit->uid, uid, 16);
+    assert_int_equal(crypto_random(unit->id, 16), STATUS_OK);
+    assert_int_equal(crypto_random(unit->nonce, 32), STATUS_OK);
+    return unit;
 }
 
 static int reserve(const struct package *package, const uint8_t uid[16], uint32_t attempt,
@@ -188,7 +189,7 @@ static int reserve(const struct package *package, const uint8_t uid[16], uint32_
     struct fake_unit *unit = unit_find(uid, attempt);
     if (unit != NULL && unit->state != FAKE_RESERVED)
         return error_set(error, ERROR_WRONG_STATE, "that attempt is over");
-    if (unit == NULL && unit_add(uid, attempt, &unit, error) != 0)
+    if (unit == NULL && (unit = unit_add(uid, attempt, error)) == NULL)
         return -1;
     hex_encode(bytes_of(unit->id, 16), reservation->unit_id);
     memcpy(reservation->nonce, unit->nonce, 32);
