@@ -306,7 +306,6 @@ static void json_is_typed(void **state) {
     assert_int_equal(number, 7);
     assert_int_equal(json_read_bool(object, "b", &flag, &error), 0);
     assert_int_equal(json_read_array(object, "a", 2, &value, &error), 0);
-    assert_int_equal(json_read_object(object, "o", &value, &error), 0);
     assert_int_equal(json_read_hex(object, "hex", out, 2, &error), 0);
     assert_int_equal(json_read_base64(object, "b64", out, 3, &size, &error), 0);
     assert_memory_equal(out, "abc", 3);

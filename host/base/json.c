@@ -90,17 +90,6 @@ int json_read_bool(const json_t *object, const char *key, bool *value, struct er
     return 0;
 }
 
-int json_read_object(const json_t *object, const char *key, json_t **value, struct error *error) {
-    const json_t *member;
-    *value = NULL;
-    if (required(object, key, &member, error) != 0)
-        return -1;
-    if (!json_is_object(member))
-        return wrong(error, key, "an object");
-    *value = json_object_get(object, key);
-    return 0;
-}
-
 int json_read_array(const json_t *object, const char *key, size_t limit, json_t **value,
                     struct error *error) {
     const json_t *member;

@@ -22,7 +22,6 @@ int json_read_string(const json_t *object, const char *key, const char **value,
 int json_read_u64(const json_t *object, const char *key, uint64_t *value, struct error *error);
 int json_read_u32(const json_t *object, const char *key, uint32_t *value, struct error *error);
 int json_read_bool(const json_t *object, const char *key, bool *value, struct error *error);
-int json_read_object(const json_t *object, const char *key, json_t **value, struct error *error);
 /* At most `limit` elements. */
 int json_read_array(const json_t *object, const char *key, size_t limit, json_t **value,
                     struct error *error);

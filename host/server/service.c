@@ -68,19 +68,3 @@ int service_check_text(const char *field, const char *text, struct error *error)
             return error_set(error, ERROR_BAD_REQUEST, "%s must be printable ASCII", field);
     return 0;
 }
-
-static int add_event(struct store_db *db, void *context, struct error *error) {
-    return store_event_add(db, context, error);
-}
-
-int service_note(struct service *service, const char *type, const char *actor, const char *subject,
-                 const char *job_id, const char *detail, struct error *error) {
-    struct store_event event = {.time = service_now(service),
-                                .type = type,
-                                .actor = actor,
-                                .subject = subject,
-                                .job_id = job_id,
-                                .detail = detail};
-
-    return store_run(service->store, add_event, &event, error);
-}

@@ -42,10 +42,6 @@ int service_new_id(const char *prefix, char id[STORE_ID_MAX + 1], struct error *
 /* Text for names: 1 to 64 bytes of printable ASCII; ERROR_BAD_REQUEST names the field. */
 int service_check_text(const char *field, const char *text, struct error *error);
 
-/* An event of its own, blocking. */
-int service_note(struct service *service, const char *type, const char *actor, const char *subject,
-                 const char *job_id, const char *detail, struct error *error);
-
 /* Programmers (service_programmers.c). `actor` is who asks, for the event table. */
 struct service_enrolment {
     const char *name;

@@ -22,7 +22,6 @@
 
 /* OTP: 256 entries of 8 bytes, each programmed as two words; then one lock byte per entry. */
 #define BOARD_OTP_OFFSET      0x100000u
-#define BOARD_OTP_SIZE        0x800u
 #define BOARD_OTP_PUBLIC_SIZE 0x600u /* entries 192 and up are secret: devauth/otp_map.h */
 #define BOARD_OTP_LOCK_OFFSET 0x100800u
 #define BOARD_OTP_LOCK_SIZE   0x100u
@@ -35,7 +34,6 @@
 /* Flash and key pages follow the same rules. One bit per 8-byte unit of everything below this
  * offset, 1 = not programmed since its page was erased. */
 #define BOARD_UNITS_OFFSET 0x104000u
-#define BOARD_UNITS_SIZE   (BOARD_UNITS_OFFSET / BOARD_FLASH_UNIT / 8u)
 
 /* Everything below this is 0xFF in a new board. */
 #define BOARD_ERASED_SIZE 0x109000u

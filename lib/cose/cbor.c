@@ -189,12 +189,6 @@ void cbor_expect_uint(struct reader *reader, uint64_t value) {
     }
 }
 
-void cbor_expect_int(struct reader *reader, int64_t value) {
-    if (cbor_read_int(reader) != value) {
-        (void)fail(reader);
-    }
-}
-
 void cbor_expect_text(struct reader *reader, const char *text) {
     if (!bytes_equal(cbor_read_text(reader), bytes_of(text, strlen(text)))) {
         (void)fail(reader);

@@ -57,7 +57,6 @@ uint64_t cbor_read_tag(struct reader *reader);
 
 /* Fail unless the next item is exactly this. */
 void cbor_expect_uint(struct reader *reader, uint64_t value);
-void cbor_expect_int(struct reader *reader, int64_t value);
 void cbor_expect_text(struct reader *reader, const char *text);
 void cbor_expect_array(struct reader *reader, size_t count);
 void cbor_expect_map(struct reader *reader, size_t pairs);

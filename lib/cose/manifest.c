@@ -2,7 +2,6 @@
 
 #include "cose/cbor.h"
 #include "cose/cose_sign1.h"
-#include "crypto/crypto.h"
 
 #include <string.h>
 
@@ -71,13 +70,4 @@ enum status manifest_verify(struct bytes encoded, const uint8_t public_key[64],
         status = manifest_parse(message.payload, manifest);
     }
     return status;
-}
-
-enum status manifest_check_file(const struct manifest *manifest, struct bytes file) {
-    uint8_t digest[CRYPTO_DIGEST_SIZE];
-    if (manifest->size != file.size) {
-        return STATUS_MISMATCH;
-    }
-    crypto_sha256(file, digest);
-    return memcmp(digest, manifest->sha256, sizeof digest) == 0 ? STATUS_OK : STATUS_MISMATCH;
 }

@@ -36,7 +36,4 @@ MUST_USE enum status manifest_parse(struct bytes payload, struct manifest *manif
 MUST_USE enum status manifest_verify(struct bytes encoded, const uint8_t public_key[64],
                                      struct manifest *manifest);
 
-/* OK if `file` is what the manifest describes; MISMATCH otherwise. */
-MUST_USE enum status manifest_check_file(const struct manifest *manifest, struct bytes file);
-
 #endif

@@ -20,22 +20,17 @@
 
 #include "base/bytes.h"
 
-#define DEVAUTH_STANDARD_ID     4
 #define DEVAUTH_VENDOR_ID       32473u
-#define DEVAUTH_VENDOR_ID_SIZE  4
 #define DEVAUTH_PAYLOAD_VERSION 1
 
 #define DEVAUTH_UID_SIZE        16
 #define DEVAUTH_FAMILY_SIZE     16
 #define DEVAUTH_PUBLIC_KEY_SIZE 64
-#define DEVAUTH_HASH_SIZE       32
 #define DEVAUTH_NONCE_SIZE      32
 #define DEVAUTH_OTP_READ_MAX    64   /* entries per OTP_READ */
 #define DEVAUTH_MESSAGE_MAX     4608 /* DataTransferSize = MaxSPDMmsgSize */
-#define DEVAUTH_CHAIN_MAX       4096 /* a CertChain blob */
 #define DEVAUTH_SLOT            0
 #define DEVAUTH_DEVICE_EID      9
-#define DEVAUTH_PROGRAMMER_EID  8
 #define DEVAUTH_LINK_BASELINE   64 /* MCTP payload until LINK_PAYLOAD agrees on more */
 #define DEVAUTH_LINK_MAX        247
 /* CTExponent advertised by a chip: 2^23 us = 8.4 s, a software P-256 chain on a slow M23. */
