@@ -26,6 +26,11 @@ static int fail(const char *what) {
     return EXIT_FAILURE;
 }
 
+static int no_such_attack(const char *name) {
+    (void)fprintf(stderr, "no such attack: %s\n", name);
+    return 2;
+}
+
 /* SIGTERM is blocked from the start, so the relay's thread never sees it. */
 static int relay_until_stopped(char **argv, relay_filter *filter, void *context) {
     static struct relay relay;
@@ -67,7 +72,7 @@ static int proxy_uart(char **argv) {
     while (attack.kind < UART_ATTACK_KINDS && strcmp(argv[5], uart_attack_name(attack.kind)) != 0)
         attack.kind++;
     if (attack.kind == UART_ATTACK_KINDS)
-        return fail("no such attack");
+        return no_such_attack(argv[5]);
     attack.direction = strcmp(argv[4], "to-device") == 0 ? UART_TO_DEVICE : UART_TO_PROGRAMMER;
     attack.message = (unsigned)strtoul(argv[6], NULL, 10);
     if (attack.kind != UART_PASS && transfer_recording(argv[7], "r", &recording) != 0)
@@ -91,7 +96,7 @@ static int proxy_debug(char **argv) {
     while (attack.kind < DEBUG_ATTACK_KINDS && strcmp(argv[4], debug_attack_name(attack.kind)) != 0)
         attack.kind++;
     if (attack.kind == DEBUG_ATTACK_KINDS)
-        return fail("no such attack");
+        return no_such_attack(argv[4]);
     attack.address = (uint32_t)strtoul(argv[5], NULL, 0);
     attack.mask = (uint8_t)strtoul(argv[6], NULL, 0);
     attack.packet = (unsigned)strtoul(argv[7], NULL, 10);
