@@ -449,6 +449,22 @@ static void endpoints_are_parsed(void **state) {
     assert_int_equal(endpoint_parse(longer, &endpoint, &error), -1);
 }
 
+static void a_listener_removes_sockets_only(void **state) {
+    (void)state;
+    char text[160];
+    struct endpoint endpoint;
+    struct stat status;
+    snprintf(text, sizeof(text), "unix:%s", in_directory("precious"));
+    assert_int_equal(endpoint_parse(text, &endpoint, &error), 0);
+    int file = open(in_directory("precious"), O_CREAT | O_WRONLY, 0600);
+    assert_true(file >= 0);
+    close(file);
+    assert_int_equal(endpoint_listen(&endpoint, &error), -1);
+    assert_int_equal(stat(in_directory("precious"), &status), 0);
+    assert_true(S_ISREG(status.st_mode));
+    unlink(in_directory("precious"));
+}
+
 static void sockets_connect(void **state) {
     (void)state;
     char text[160];
@@ -514,6 +530,7 @@ int main(void) {
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(endpoints_are_parsed),
+        cmocka_unit_test(a_listener_removes_sockets_only),
         cmocka_unit_test(sockets_connect),
         cmocka_unit_test(times_are_written),
     };

@@ -221,7 +221,10 @@ static int listen_unix(const struct endpoint *endpoint, struct error *error) {
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor < 0)
         return listen_failed(error, -1, endpoint->address);
-    (void)unlink(endpoint->address); /* a socket left by a process that was killed */
+    struct stat left;
+    /* A socket left by a process that was killed; a file of another kind is not ours to remove. */
+    if (lstat(endpoint->address, &left) == 0 && S_ISSOCK(left.st_mode))
+        (void)unlink(endpoint->address);
     /* The mode is restricted on the descriptor before bind, so nobody slips in between. */
     if (fchmod(descriptor, 0600) != 0 ||
         bind(descriptor, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
