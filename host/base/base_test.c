@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "base/test_support.h"
 
 #include <errno.h>
@@ -449,6 +450,15 @@ static void endpoints_are_parsed(void **state) {
     assert_int_equal(endpoint_parse(longer, &endpoint, &error), -1);
 }
 
+static void core_files_are_forbidden(void **state) {
+    (void)state;
+    struct rlimit limit = {1, 1};
+    process_forbid_core_dumps();
+    assert_int_equal(getrlimit(RLIMIT_CORE, &limit), 0);
+    assert_int_equal(limit.rlim_cur, 0);
+    assert_int_equal(limit.rlim_max, 0); /* nobody raises it again */
+}
+
 static void a_listener_removes_sockets_only(void **state) {
     (void)state;
     char text[160];
@@ -531,6 +541,7 @@ int main(void) {
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(endpoints_are_parsed),
         cmocka_unit_test(a_listener_removes_sockets_only),
+        cmocka_unit_test(core_files_are_forbidden),
         cmocka_unit_test(sockets_connect),
         cmocka_unit_test(times_are_written),
     };

@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "crypto/crypto.h"
 #include "programmer/programmer.h"
 
@@ -10,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static struct {
     const char *state;
@@ -73,12 +73,6 @@ static int fail(const struct error *error) {
     return error_exit_code(error->code);
 }
 
-/* A core dump would hold the job token and session keys. */
-static void core_dumps_forbid(void) {
-    const struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none);
-}
-
 static int serve(struct error *error) {
     const struct programmer_options options = {
         .state_directory = arguments.state,
@@ -127,7 +121,7 @@ static int run(int argc, char **argv) {
         return fail(&error);
     }
     log_start("nusec-programmer", level);
-    core_dumps_forbid();
+    process_forbid_core_dumps(); /* job tokens, session keys */
     if (crypto_init(NULL, NULL) != STATUS_OK || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
         (void)error_set(&error, ERROR_INTERNAL, "the crypto or HTTP library does not start");
         return fail(&error);

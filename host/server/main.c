@@ -1,5 +1,6 @@
 #include "server/commands.h"
 
+#include "base/process.h"
 #include "server/service.h"
 
 #include <stdio.h>
@@ -43,6 +44,7 @@ int main(int argc, char **argv) {
         printf("nusec-server %s\n", SERVICE_VERSION);
         return 0;
     }
+    process_forbid_core_dumps();
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(argc - 1, argv + 1);
