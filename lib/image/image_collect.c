@@ -32,7 +32,10 @@ static enum status collect_public_key(const struct collection *collection,
     return status == STATUS_OK ? reader_finish(&reader) : status;
 }
 
-/* MCUboot names a key by the hash of its whole SubjectPublicKeyInfo, our OTP by that of X || Y. */
+/*
+ * MCUboot names a key by the hash of its whole SubjectPublicKeyInfo, our OTP by that of X || Y. A
+ * key we do not know stays zero, which image_decide refuses: no key hashes to what OTP holds.
+ */
 static enum status collect_key_hash(const struct collection *collection,
                                     const struct image_tlv *tlv) {
     uint8_t stated[CRYPTO_DIGEST_SIZE];
@@ -41,17 +44,15 @@ static enum status collect_key_hash(const struct collection *collection,
     struct writer writer;
     enum status status = image_tlv_read(collection->iterator, tlv, stated, sizeof stated);
     if (status != STATUS_OK || collection->policy->public_key == NULL) {
-        collection->stated->key_unknown = true;
         return status;
     }
     writer_init(&writer, info, sizeof info);
     der_write_p256_public_key(&writer, collection->policy->public_key);
     crypto_sha256(writer_bytes(&writer), known);
-    if (image_hardened_equal(stated, known, sizeof known) != HARDENED_YES) {
-        collection->stated->key_unknown = true;
-        return writer_check(&writer);
+    if (image_hardened_equal(stated, known, sizeof known) == HARDENED_YES) {
+        memcpy(collection->stated->public_key, collection->policy->public_key,
+               CRYPTO_PUBLIC_KEY_SIZE);
     }
-    memcpy(collection->stated->public_key, collection->policy->public_key, CRYPTO_PUBLIC_KEY_SIZE);
     return writer_check(&writer);
 }
 

@@ -20,12 +20,11 @@ enum {
 struct image_stated {
     unsigned seen;
     uint8_t digest[CRYPTO_DIGEST_SIZE];
-    uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE];
+    uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE]; /* zero if the image names one we do not know */
     uint8_t signature[CRYPTO_SIGNATURE_SIZE];
     uint32_t counter;
     uint16_t content_key_tlv_size;
     bool dependency_unmet;
-    bool key_unknown; /* a key hash that is not policy->public_key's */
 };
 
 /* IMAGE_ACCEPTED so far, or TLV_*, READ. `policy` for its key and installed versions. */

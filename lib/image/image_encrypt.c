@@ -43,7 +43,7 @@ static enum status crypt_key(const struct wrap_keys *keys, struct bytes input, u
 static enum status wrap(struct bytes content_key, const struct wrap_keys *keys,
                         const uint8_t ephemeral[CRYPTO_PUBLIC_KEY_SIZE], struct writer *wrapped) {
     uint8_t mac[CRYPTO_DIGEST_SIZE];
-    uint8_t cipher[IMAGE_CONTENT_KEY_MAX];
+    uint8_t cipher[IMAGE_CONTENT_KEY_MAX] = {0};
     struct bytes encrypted = bytes_of(cipher, content_key.size);
     enum status status = crypt_key(keys, content_key, cipher);
     if (status == STATUS_OK) {
@@ -163,13 +163,9 @@ enum status image_read_content_key(const struct image_source *source,
         return STATUS_NOT_FOUND;
     }
     enum status status = find_wrapped_key(source, header, &tlv, &iterator);
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK) {
+        status = image_tlv_read(&iterator, &tlv, wrapped, size);
     }
-    if (tlv.size != size) {
-        return STATUS_INVALID;
-    }
-    status = image_tlv_read(&iterator, &tlv, wrapped, size);
     if (status != STATUS_OK) {
         return status;
     }

@@ -42,7 +42,10 @@ MUST_USE enum status image_wrap_content_key(struct bytes content_key,
 MUST_USE enum status image_unwrap_content_key(struct bytes wrapped, image_agree_function *agree,
                                               void *context, uint8_t *key, size_t key_size);
 
-/* Finds the wrapped key of the image in a slot and unwraps it; NOT_FOUND if there is none. */
+/*
+ * Finds the wrapped key of the image in a slot and unwraps it. NOT_FOUND if there is none, NO_SPACE
+ * if it has not the size that goes with the header's flag; `key` is zeroed on any status but OK.
+ */
 MUST_USE enum status image_read_content_key(const struct image_source *source,
                                             const struct image_header *header,
                                             image_agree_function *agree, void *context,

@@ -88,7 +88,9 @@ static void refuses_bad_fields(void **state) {
 static void largest_sizes_that_add_up(void **state) {
     (void)state;
     struct image_header header;
-    memcpy(&raw[12], "\xEF\xFB\xFF\xFF", 4); /* 0x400 + this + 12 + 4 is the last that fits */
+    /* 0x400 + this + 12 + 4 is the last that fits. */
+    static const uint8_t PAYLOAD_SIZE[] = {0xEF, 0xFB, 0xFF, 0xFF};
+    memcpy(&raw[12], PAYLOAD_SIZE, sizeof PAYLOAD_SIZE);
     assert_status(parse(&header), STATUS_OK);
     assert_int_equal(image_header_tlv_offset(&header), UINT32_MAX - 16);
 }

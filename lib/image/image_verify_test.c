@@ -94,6 +94,20 @@ static void assert_flips_refused(size_t from, size_t to, size_t step, size_t key
     }
 }
 
+static void refuses_every_changed_byte_of_a_key_hash(void **state) {
+    (void)state;
+    struct image_policy policy = fixture_policy(0);
+    policy.public_key = FIXTURE_SIGNER.public_key;
+    build_plain(IMAGE_KEY_HASH);
+    assert_int_equal(fixture_verify(&slot, &policy), IMAGE_ACCEPTED);
+    size_t tlvs = FIXTURE_HEADER_SIZE + FIXTURE_PAYLOAD_SIZE + 12;
+    for (size_t place = tlvs; place < slot.image_size; place++) {
+        slot.data[place] ^= 0x01;
+        assert_int_not_equal(fixture_verify(&slot, &policy), IMAGE_ACCEPTED);
+        slot.data[place] ^= 0x01;
+    }
+}
+
 static void refuses_every_changed_byte(void **state) {
     (void)state;
     build_plain(IMAGE_KEY_FULL);
@@ -349,6 +363,21 @@ static void refuses_unprotected_surprises(void **state) {
     }
 }
 
+/* Longer than any Ecdsa-Sig-Value, up to far longer than any buffer for one. */
+static void refuses_long_signatures(void **state) {
+    (void)state;
+    uint8_t entry[4 + 1000] = {IMAGE_TLV_ECDSA, 0};
+    for (unsigned size = 73; size <= 1000; size += 103) {
+        struct fixture_parts parts = fixture_parts();
+        entry[2] = (uint8_t)size;
+        entry[3] = (uint8_t)(size >> 8);
+        parts.without = FIXTURE_WITHOUT_SIGNATURE;
+        parts.unprotected_entries = bytes_of(entry, 4 + size);
+        fixture_compose(&slot, &parts);
+        assert_int_equal(verify_plain(), IMAGE_REASON_TLV_FORMAT);
+    }
+}
+
 /* All of these are signed: a careless signing service must not make them bootable either. */
 static void refuses_protected_surprises(void **state) {
     (void)state;
@@ -365,6 +394,14 @@ static void refuses_protected_surprises(void **state) {
         {{(const uint8_t *)COUNTER_7 "\x40\x00\x0B\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00",
           23},
          IMAGE_REASON_TLV_FORMAT},
+        {{(const uint8_t *)COUNTER_7
+          "\x40\x00\x0C\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00",
+          24},
+         IMAGE_REASON_TLV_FORMAT},
+        {{(const uint8_t *)COUNTER_7
+          "\x40\x00\x0C\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+          24},
+         IMAGE_REASON_DEPENDENCY},
         /* An entry that ends in the unprotected area. */
         {{(const uint8_t *)COUNTER_7 "\xA0\x00\x03\x00hi", 14}, IMAGE_REASON_TLV_FORMAT},
         {{(const uint8_t *)COUNTER_7 "\xA0\x00\x02", 11}, IMAGE_REASON_TLV_FORMAT},
@@ -438,6 +475,7 @@ int main(void) {
         cmocka_unit_test(accepts_what_the_writer_made),
         cmocka_unit_test(accepts_encrypted_and_clear),
         cmocka_unit_test(key_hash_form_needs_the_key),
+        cmocka_unit_test(refuses_every_changed_byte_of_a_key_hash),
         cmocka_unit_test(refuses_every_changed_byte),
         cmocka_unit_test(refuses_every_changed_byte_of_an_encrypted_image),
         cmocka_unit_test(refuses_every_truncation),
@@ -452,6 +490,7 @@ int main(void) {
         cmocka_unit_test(refuses_images_not_for_this_place),
         cmocka_unit_test(requires_every_entry),
         cmocka_unit_test(refuses_unprotected_surprises),
+        cmocka_unit_test(refuses_long_signatures),
         cmocka_unit_test(refuses_protected_surprises),
         cmocka_unit_test(dependencies_must_be_met),
         cmocka_unit_test(refuses_when_flash_fails),

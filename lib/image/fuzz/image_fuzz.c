@@ -30,12 +30,21 @@ static void verify(const struct image_source *source, size_t content_key_size) {
     }
 }
 
+static void read_trailer(const struct image_source *source) {
+    struct image_trailer_layout layout = {.page_size = 64, .content_key_size = 32};
+    struct image_trailer trailer;
+    layout.sectors_max = (uint16_t)(source->size / layout.page_size);
+    layout.slot_size = layout.sectors_max * layout.page_size;
+    if (image_trailer_check(&layout) == STATUS_OK &&
+        image_trailer_read(source, &layout, &trailer) == STATUS_OK &&
+        (trailer.swap_size_bytes > layout.slot_size || trailer.swap_image > 15)) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct bytes slot = bytes_of(data, size);
     const struct image_source source = image_source_of(&slot);
-    const struct image_trailer_layout layout = {
-        .slot_size = 8192, .page_size = 512, .sectors_max = 16, .content_key_size = 32};
-    struct image_trailer trailer;
     struct image_header header;
     uint8_t key[IMAGE_CONTENT_KEY_MAX];
     verify(&source, 0);
@@ -47,9 +56,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             image_decrypting_source_of(&view, &source, &header, bytes_of(key, key_size));
         verify(&plain, key_size);
     }
-    if (image_trailer_read(&source, &layout, &trailer) == STATUS_OK &&
-        (trailer.swap_size_bytes > layout.slot_size || trailer.swap_image > 15)) {
-        abort();
-    }
+    read_trailer(&source);
     return 0;
 }
