@@ -149,8 +149,18 @@ void chip_require_leaf(struct chip *chip, const uint8_t leaf_sha256[32]) {
     chip->require_issued = true;
 }
 
+void chip_end_session(struct chip *chip) {
+    struct spdm_requester *requester = &chip->link.requester;
+    struct error error = {0};
+    if (spdm_requester_privilege(requester) == SPDM_PRIVILEGE_NONE)
+        return;
+    if (chip_link_run(&chip->link, spdm_requester_end_session(requester), &error) != 0)
+        log_error_event("chip.end_session", &error);
+}
+
 int chip_session(struct chip *chip, struct error *error) {
     struct spdm_requester *requester = &chip->link.requester;
+    chip_end_session(chip);
     if (chip_link_connect(&chip->link, error) != 0 ||
         chip_link_run(&chip->link, spdm_requester_get_chain(requester, DEVAUTH_SLOT), error) != 0 ||
         chip_link_run(&chip->link, spdm_requester_open_session(requester), error) != 0)

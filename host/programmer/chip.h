@@ -54,8 +54,10 @@ void chip_close(struct chip *chip);
 void chip_expect_leaf(struct chip *chip, const uint8_t leaf_sha256[32]);
 void chip_require_leaf(struct chip *chip, const uint8_t leaf_sha256[32]);
 
-/* Connect, chain, privileged session. Drops an earlier session. ERROR_DEVICE_UNTRUSTED. */
+/* Connect, chain, privileged session. Ends an earlier session. ERROR_DEVICE_UNTRUSTED. */
 int chip_session(struct chip *chip, struct error *error);
+/* Ends the session if there is one, so that neither end keeps its keys. Best effort. */
+void chip_end_session(struct chip *chip);
 
 int chip_info(struct chip *chip, struct devauth_device_info *info, struct error *error);
 int chip_generate_keys(struct chip *chip, struct devauth_public_keys *keys, struct error *error);

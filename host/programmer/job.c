@@ -256,8 +256,8 @@ static int sync_locked(struct job *job, struct server *server, struct error *err
     return 0;
 }
 
-int job_sync(struct job *job, struct server *server, struct error *error) {
-    (void)pthread_mutex_lock(&job->sync_lock);
+/* The caller holds sync_lock. */
+static int sync_and_judge(struct job *job, struct server *server, struct error *error) {
     int failed = job_check(job, error);
     if (failed == 0) {
         failed = sync_locked(job, server, error);
@@ -266,6 +266,21 @@ int job_sync(struct job *job, struct server *server, struct error *error) {
         if (failed != 0 && error->code == ERROR_LEDGER_DIVERGED)
             job_stop(job, error);
     }
+    return failed;
+}
+
+int job_sync(struct job *job, struct server *server, struct error *error) {
+    (void)pthread_mutex_lock(&job->sync_lock);
+    int failed = sync_and_judge(job, server, error);
     (void)pthread_mutex_unlock(&job->sync_lock);
     return failed;
+}
+
+void job_sync_if_free(struct job *job, struct server *server) {
+    struct error error = {0};
+    if (pthread_mutex_trylock(&job->sync_lock) != 0)
+        return;
+    if (sync_and_judge(job, server, &error) != 0)
+        log_error_event("ledger.sync", &error);
+    (void)pthread_mutex_unlock(&job->sync_lock);
 }

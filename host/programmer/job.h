@@ -70,4 +70,8 @@ int job_check(struct job *job, struct error *error);
  */
 int job_sync(struct job *job, struct server *server, struct error *error);
 
+/* The same after a unit; does nothing while another thread is at it, which then, or at the latest
+ * the end of the production, sends these entries too. Failures are logged. */
+void job_sync_if_free(struct job *job, struct server *server);
+
 #endif

@@ -1,38 +1,15 @@
 #include "programmer/job_journal.h"
 
-#include "base/clock.h"
-#include "base/encoding.h"
-#include "base/file.h"
-#include "base/log.h"
+#include "programmer/ledger_file.h"
 #include "programmer/unit_table.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define FILE_LIMIT      ((size_t)512 << 20)
-#define CHECK_TEXT_SIZE 16
-
-struct line_place {
-    uint64_t offset;
-    uint32_t size; /* of the base64 part */
-    uint8_t hash[LEDGER_HASH_SIZE];
-};
 
 struct job_journal {
     pthread_mutex_t mutex;
-    char *path;
-    int fd;
-    bool broken; /* an append failed and could not be undone */
-    uint64_t file_size;
-    struct ledger_head head;
-    struct line_place *lines; /* lines[i] is entry i + 1 */
-    size_t line_capacity;
+    struct ledger_file *file;
     struct unit_table units;
     uint64_t package_sequence;
     uint32_t count;
@@ -129,7 +106,8 @@ static int body_take(enum entry_type type, const struct ledger_entry *entry,
 }
 
 /* NULL if it applies, else why it does not. */
-static const char *entry_apply(struct job_journal *journal, const struct ledger_entry *entry) {
+static const char *entry_apply(void *context, const struct ledger_entry *entry) {
+    struct job_journal *journal = context;
     int type = entry_type_of(entry->type);
     struct bytes uid;
     uint64_t count = 0;
@@ -159,125 +137,13 @@ static const char *entry_apply(struct job_journal *journal, const struct ledger_
     return NULL;
 }
 
-static int line_note(struct job_journal *journal, uint64_t sequence, uint64_t offset, size_t size,
-                     const uint8_t hash[LEDGER_HASH_SIZE], struct error *error) {
-    size_t index = (size_t)sequence - 1;
-    if (index >= journal->line_capacity) {
-        size_t capacity = journal->line_capacity != 0 ? journal->line_capacity * 2 : 256;
-        struct line_place *lines = realloc(journal->lines, capacity * sizeof *lines);
-        if (lines == NULL)
-            return error_set(error, ERROR_INTERNAL, "out of memory");
-        journal->lines = lines;
-        journal->line_capacity = capacity;
-    }
-    journal->lines[index] = (struct line_place){.offset = offset, .size = (uint32_t)size};
-    memcpy(journal->lines[index].hash, hash, LEDGER_HASH_SIZE);
-    return 0;
-}
-
-static int damage(const struct job_journal *journal, uint64_t line, const char *why,
-                  struct error *error) {
-    (void)error_set(error, ERROR_LEDGER_DIVERGED, "the ledger %s was changed: line %llu has %s",
-                    journal->path, (unsigned long long)line, why);
-    return error_hint(error, "the job is stopped; ask the OEM to export it again");
-}
-
-/* "<base64 of the entry> <first bytes of its hash>": the chain shows a change one line late and not
- * at all in the last line, the hash shows it where it is. Against somebody who computes hashes it
- * is the server's copy that helps. */
-static void check_text(const uint8_t hash[LEDGER_HASH_SIZE], char text[CHECK_TEXT_SIZE + 1]) {
-    hex_encode(bytes_of(hash, CHECK_TEXT_SIZE / 2), text);
-}
-
-static int line_replay(struct job_journal *journal, char *text, uint64_t offset,
-                       struct error *error) {
-    uint8_t encoded[LEDGER_ENTRY_MAX];
-    char check[CHECK_TEXT_SIZE + 1];
-    size_t size = 0;
-    uint64_t line = journal->head.sequence + 1;
-    struct ledger_entry entry;
-    char *blank = strchr(text, ' ');
-    if (blank == NULL)
-        return damage(journal, line, "no check", error);
-    *blank = '\0';
-    if (base64_decode(text, encoded, sizeof encoded, &size) != 0 ||
-        ledger_parse(bytes_of(encoded, size), &entry, error) != 0)
-        return damage(journal, line, "no entry", error);
-    check_text(entry.hash, check);
-    if (strcmp(blank + 1, check) != 0)
-        return damage(journal, line, "an entry that is not the one written", error);
-    if (ledger_extend(&journal->head, bytes_of(encoded, size), &entry, error) != 0)
-        return damage(journal, line, "an entry that does not continue the chain", error);
-    const char *why = entry_apply(journal, &entry);
-    if (why != NULL)
-        return damage(journal, line, why, error);
-    return line_note(journal, entry.sequence, offset, strlen(text), entry.hash, error);
-}
-
-/* Cuts the file back to `size`, durably. */
-static int file_cut(struct job_journal *journal, uint64_t size) {
-    if (ftruncate(journal->fd, (off_t)size) != 0 || fsync(journal->fd) != 0)
-        return -1;
-    journal->file_size = size;
-    return 0;
-}
-
-static int text_replay(struct job_journal *journal, struct buffer *text, struct error *error) {
-    size_t start = 0;
-    while (start < text->size) {
-        char *line = (char *)text->data + start;
-        char *end = memchr(line, '\n', text->size - start);
-        if (end == NULL)
-            break;
-        *end = '\0';
-        if (strlen(line) != (size_t)(end - line))
-            return damage(journal, journal->head.sequence + 1, "no entry", error);
-        if (line_replay(journal, line, start, error) != 0)
-            return -1;
-        start += (size_t)(end - line) + 1;
-    }
-    journal->file_size = text->size;
-    if (start == text->size)
-        return 0;
-    log_warn("ledger.torn", "path", journal->path, "bytes", LOG_NUMBER(text->size - start));
-    if (file_cut(journal, start) != 0)
-        return error_set_errno(error, errno, journal->path);
-    return 0;
-}
-
-static int journal_create(const char *path, struct error *error) {
-    if (file_exists(path))
-        return 0;
-    return file_create_durable(path, bytes_of("", 0), 0600, error);
-}
-
-static int journal_load(struct job_journal *journal, struct error *error) {
-    struct buffer text = {0};
-    if (journal_create(journal->path, error) != 0)
-        return -1;
-    journal->fd = open(journal->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-    if (journal->fd < 0)
-        return error_set_errno(error, errno, journal->path);
-    int failed = file_read(journal->path, FILE_LIMIT, &text, error);
-    if (failed == 0)
-        failed = text_replay(journal, &text, error);
-    buffer_free(&text);
-    return failed;
-}
-
 int job_journal_open(const char *path, struct job_journal **journal, struct error *error) {
     struct job_journal *opened = calloc(1, sizeof *opened);
     *journal = NULL;
     if (opened == NULL)
         return error_set(error, ERROR_INTERNAL, "out of memory");
-    opened->fd = -1;
     (void)pthread_mutex_init(&opened->mutex, NULL);
-    opened->path = strdup(path);
-    if (opened->path == NULL) {
-        job_journal_close(opened);
-        return error_set(error, ERROR_INTERNAL, "out of memory");
-    }
-    if (journal_load(opened, error) != 0) {
+    if (ledger_file_open(path, entry_apply, opened, &opened->file, error) != 0) {
         job_journal_close(opened);
         return -1;
     }
@@ -288,75 +154,16 @@ int job_journal_open(const char *path, struct job_journal **journal, struct erro
 void job_journal_close(struct job_journal *journal) {
     if (journal == NULL)
         return;
-    if (journal->fd >= 0)
-        (void)close(journal->fd);
+    ledger_file_close(journal->file);
     unit_table_free(&journal->units);
-    free(journal->lines);
-    free(journal->path);
     (void)pthread_mutex_destroy(&journal->mutex);
     free(journal);
-}
-
-/* A line is acknowledged only when it is durable; a failed one is taken back. */
-static int line_write(struct job_journal *journal, const char *text,
-                      const uint8_t hash[LEDGER_HASH_SIZE], struct error *error) {
-    struct buffer line = {0};
-    char check[CHECK_TEXT_SIZE + 1];
-    check_text(hash, check);
-    buffer_print(&line, "%s %s\n", text, check);
-    if (buffer_check(&line, error) != 0)
-        return -1;
-    ssize_t written = write(journal->fd, line.data, line.size);
-    bool whole = written >= 0 && (size_t)written == line.size;
-    bool done = whole && fsync(journal->fd) == 0;
-    int saved = done ? 0 : (whole || written < 0 ? errno : ENOSPC);
-    size_t size = line.size;
-    buffer_free(&line);
-    if (saved == 0) {
-        journal->file_size += size;
-        return 0;
-    }
-    journal->broken = file_cut(journal, journal->file_size) != 0;
-    return error_set_errno(error, saved, journal->path);
-}
-
-/* On disk, then in memory; when memory cannot follow, the journal is not written any more. */
-static int entry_store(struct job_journal *journal, const char *text,
-                       const struct ledger_entry *entry, struct error *error) {
-    uint64_t offset = journal->file_size;
-    if (line_write(journal, text, entry->hash, error) != 0)
-        return -1;
-    int failed = line_note(journal, entry->sequence, offset, strlen(text), entry->hash, error);
-    const char *why = failed == 0 ? entry_apply(journal, entry) : NULL;
-    if (why != NULL)
-        failed = error_set(error, ERROR_INTERNAL, "the ledger refused its own entry: %s", why);
-    journal->broken = failed != 0;
-    return failed;
 }
 
 static int entry_append(struct job_journal *journal, enum entry_type type,
                         const struct ledger_member *members, size_t member_count,
                         struct error *error) {
-    if (journal->broken)
-        return error_set(error, ERROR_STORAGE, "the ledger %s can no longer be written",
-                         journal->path);
-    struct ledger_head head = journal->head;
-    struct buffer encoded = {0};
-    struct ledger_entry entry;
-    int failed = ledger_append(&head, clock_now_s(&clock_system), transitions[type].name, members,
-                               member_count, &encoded, error);
-    if (failed == 0)
-        failed = ledger_parse(buffer_bytes(&encoded), &entry, error);
-    char *text = failed == 0 ? base64_encode(buffer_bytes(&encoded)) : NULL;
-    if (text != NULL)
-        failed = entry_store(journal, text, &entry, error);
-    else if (failed == 0)
-        failed = error_set(error, ERROR_INTERNAL, "out of memory");
-    if (failed == 0)
-        journal->head = head;
-    free(text);
-    buffer_free(&encoded);
-    return failed;
+    return ledger_file_append(journal->file, transitions[type].name, members, member_count, error);
 }
 
 static struct ledger_member member_bytes(const char *key, const void *data, size_t size) {
@@ -563,36 +370,22 @@ bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit
 
 void job_journal_head(struct job_journal *journal, struct ledger_head *head) {
     (void)pthread_mutex_lock(&journal->mutex);
-    *head = journal->head;
+    ledger_file_head(journal->file, head);
     (void)pthread_mutex_unlock(&journal->mutex);
 }
 
 bool job_journal_hash(struct job_journal *journal, uint64_t sequence,
                       uint8_t hash[LEDGER_HASH_SIZE]) {
     (void)pthread_mutex_lock(&journal->mutex);
-    bool found = sequence <= journal->head.sequence;
-    memset(hash, 0, LEDGER_HASH_SIZE);
-    if (found && sequence > 0)
-        memcpy(hash, journal->lines[sequence - 1].hash, LEDGER_HASH_SIZE);
+    bool found = ledger_file_hash(journal->file, sequence, hash);
     (void)pthread_mutex_unlock(&journal->mutex);
     return found;
 }
 
 int job_journal_line(struct job_journal *journal, uint64_t sequence, struct buffer *out,
                      struct error *error) {
-    struct line_place place = {0};
     (void)pthread_mutex_lock(&journal->mutex);
-    bool found = sequence > 0 && sequence <= journal->head.sequence;
-    if (found)
-        place = journal->lines[sequence - 1];
+    int failed = ledger_file_line(journal->file, sequence, out, error);
     (void)pthread_mutex_unlock(&journal->mutex);
-    if (!found)
-        return error_set(error, ERROR_NOT_FOUND, "the ledger has no entry %llu",
-                         (unsigned long long)sequence);
-    uint8_t *line = buffer_reserve(out, place.size);
-    if (line == NULL)
-        return buffer_check(out, error);
-    if (pread(journal->fd, line, place.size, (off_t)place.offset) != (ssize_t)place.size)
-        return error_set(error, ERROR_STORAGE, "cannot read the ledger %s", journal->path);
-    return 0;
+    return failed;
 }

@@ -3,13 +3,9 @@
  * from it, the state of every unit. The server keeps its own; entries are sent to it and the two
  * chains must agree (docs/formats/programmer_state.md).
  *
- * Each line of the file is one ledger entry in base64 and a check of it. An entry is on disk
- * (fsync) before the call that made it returns, and the calls come before what they announce: a
- * unit is counted before the server is asked, a certificate is noted before the chip gets it.
- *
- * A last line without its line break was cut by a crash, was never acknowledged to anybody and is
- * dropped. Any other irregularity is damage: the journal does not open and the error names the
- * line.
+ * An entry is on disk before the call that made it returns (ledger_file.h), and the calls come
+ * before what they announce: a unit is counted before the server is asked, a certificate is noted
+ * before the chip gets it.
  *
  * Unit states (the transition table is in job_journal.c):
  *

@@ -180,7 +180,7 @@ static void run_release(struct run *run) {
     if (unit->chip_is_open)
         chip_close(&unit->chip);
     if (unit->has_uid)
-        job_journal_give(unit->order->job->journal, unit->info.uid);
+        job_journal_give(unit->order->job->journal, unit->record.uid);
     buffer_free(&unit->csr);
     buffer_free(&unit->leaf);
     free(run);
@@ -211,6 +211,8 @@ static void finish(struct run *run, int failed, const char *step, const struct e
     progress(run, state,
              unit->result->end == UNIT_END_ALREADY ? "was identified before"
                                                    : unit->result->error.message);
+    if (unit->has_uid && unit->result->end != UNIT_END_OPEN)
+        job_sync_if_free(unit->order->job, unit->order->server);
 }
 
 void unit_run(const struct unit_order *order, struct unit_result *result) {

@@ -221,12 +221,21 @@ int unit_verify(struct unit *unit, struct error *error) {
     return 0;
 }
 
+/* A chip that became another one on the way is a program that plays chips. */
+static int info_refresh(struct unit *unit, struct error *error) {
+    if (chip_info(&unit->chip, &unit->info, error) != 0)
+        return -1;
+    if (memcmp(unit->info.uid, unit->record.uid, sizeof unit->info.uid) != 0)
+        return error_set(error, ERROR_DEVICE_UNTRUSTED, "the chip changed its UID");
+    return 0;
+}
+
 int unit_root_hash(struct unit *unit, struct error *error) {
     uint8_t nonce[32];
     uint8_t key_hash[CRYPTO_DIGEST_SIZE];
     struct buffer permit = {0};
     /* A lost answer may have come from a chip that did it. */
-    if (chip_info(&unit->chip, &unit->info, error) != 0)
+    if (info_refresh(unit, error) != 0)
         return -1;
     if (unit->info.life_cycle == CHIP_LIFE_PROVISIONED)
         return 0;
@@ -247,12 +256,13 @@ int unit_root_hash(struct unit *unit, struct error *error) {
 int unit_confirm(struct unit *unit, struct error *error) {
     uint8_t stored[32];
     uint8_t root[CRYPTO_DIGEST_SIZE];
-    if (chip_info(&unit->chip, &unit->info, error) != 0 ||
+    if (info_refresh(unit, error) != 0 ||
         chip_otp_hash(&unit->chip, OTP_ROOT_HASH, stored, error) != 0)
         return -1;
     crypto_sha256(buffer_bytes(&unit->order->identity->root), root);
     if (unit->info.life_cycle != CHIP_LIFE_PROVISIONED ||
         (unit->info.flags & DEVAUTH_FLAG_ROOT_HASH) == 0 || memcmp(stored, root, sizeof root) != 0)
         return error_set(error, ERROR_DEVICE_UNTRUSTED, "the root hash is not in the chip's OTP");
+    chip_end_session(&unit->chip);
     return 0;
 }
