@@ -147,7 +147,8 @@ int service_prepare_permit(struct service *service, struct store_db *reader,
     permit->write.now = service_now(service);
     permit->write.command = PERMIT_ROOT_HASH;
     if (store_unit_find(reader, permit->write.unit_id, &unit, error) != 0 ||
-        check_permit(&unit, &permit->write, error) != 0)
+        check_permit(&unit, &permit->write, error) != 0 ||
+        store_unit_check_certificate(reader, &unit, error) != 0)
         return -1;
     found = store_permit_find(reader, &permit->write, &permit->encoded, error);
     if (found != 0)

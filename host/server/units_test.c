@@ -162,6 +162,16 @@ static void a_retry_supersedes_and_counts_once(void **state) {
     assert_int_equal(test_sql_number(&world, "SELECT count(*) FROM certificates WHERE "
                                              "state='superseded'"),
                      1);
+    /* One that fails before a permit of its own does not undo the permit before. */
+    assert_int_equal(test_certify(&programmer, &again, &error), 200);
+    assert_int_equal(test_status(&programmer, &again, "failed", &error), 200);
+    expect_certificate_state(&again, "revoked");
+    assert_int_equal(test_count(&world, &job, "remaining"), 0);
+    test_chip_free(&again);
+    test_chip_make(&again);
+    memcpy(again.uid, chip.uid, sizeof again.uid);
+    assert_int_equal(test_reserve(&programmer, &job, &again, 3, &error), 201);
+    assert_int_equal(test_count(&world, &job, "remaining"), 0);
     assert_int_equal(test_certify(&programmer, &again, &error), 200);
     nonce[0]++;
     assert_int_equal(test_permit(&programmer, &again, nonce, &error), 200);
@@ -381,16 +391,24 @@ static void revoking_a_device(void **state) {
     struct test_job job;
     struct test_chip chip;
     char path[128], uid[33];
+    uint8_t nonce[32];
 
     (void)state;
     active_job(1, &job);
     test_chip_make(&chip);
-    test_unit(&programmer, &job, &chip);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &chip, &error), 200);
+    assert_int_equal(crypto_random(nonce, sizeof nonce), STATUS_OK);
+    assert_int_equal(test_permit(&programmer, &chip, nonce, &error), 200);
     hex_encode_upper(bytes_of(chip.uid, 16), uid);
     snprintf(path, sizeof path, "/v1/devices/%s/revoke", uid);
     json_decref(test_post(world.admin, path, json_pack("{s:s}", "reason", "stolen")));
     expect_certificate_state(&chip, "revoked");
     json_decref(test_post(world.admin, path, json_pack("{s:s}", "reason", "again")));
+    /* At once: neither the permit given before nor a new one. */
+    expect_refusal(test_permit(&programmer, &chip, nonce, &error), 403, ERROR_REVOKED);
+    nonce[0]++;
+    expect_refusal(test_permit(&programmer, &chip, nonce, &error), 403, ERROR_REVOKED);
     test_chip_free(&chip);
 }
 

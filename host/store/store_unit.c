@@ -178,6 +178,20 @@ int unit_end_certificate(struct store_db *db, const struct store_unit *unit, con
                       bytes_of(unit->serial, UNIT_SERIAL_SIZE));
 }
 
+int store_unit_check_certificate(struct store_db *db, const struct store_unit *unit,
+                                 struct error *error) {
+    sqlite3_stmt *row;
+    int found = -1;
+
+    if (store_query(db, &row, error, "SELECT 1 FROM certificates WHERE serial=? AND state='valid'",
+                    "b", bytes_of(unit->serial, UNIT_SERIAL_SIZE)) == 0)
+        found = store_step(db, row, error);
+    store_done(row);
+    if (found == 0)
+        return error_set(error, ERROR_REVOKED, "the unit's certificate was revoked");
+    return found == 1 ? 0 : -1;
+}
+
 int store_unit_certificate(struct store_db *db, const struct store_unit *unit, uint8_t *der,
                            size_t capacity, size_t *size, struct error *error) {
     sqlite3_stmt *row;

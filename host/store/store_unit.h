@@ -103,6 +103,10 @@ struct store_issue {
 /* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _UID_UNDER_OTHER_KEY (flagged). */
 store_write_function store_unit_issue;
 
+/* ERROR_REVOKED unless the unit's certificate still stands. */
+int store_unit_check_certificate(struct store_db *db, const struct store_unit *unit,
+                                 struct error *error);
+
 /* The certificate issued for a unit; ERROR_NOT_FOUND. */
 int store_unit_certificate(struct store_db *db, const struct store_unit *unit, uint8_t *der,
                            size_t capacity, size_t *size, struct error *error);
@@ -117,7 +121,8 @@ struct store_permit {
     uint64_t now;
 };
 
-/* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _REPLAYED, _UID_UNDER_OTHER_KEY. */
+/* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _REVOKED, _REPLAYED,
+ * _UID_UNDER_OTHER_KEY. */
 store_write_function store_unit_permit;
 
 /* The permit issued before for this nonce: 1 and appended to `out`, 0 none. ERROR_REPLAYED if the

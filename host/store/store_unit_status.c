@@ -55,6 +55,8 @@ int store_unit_permit(struct store_db *db, void *context, struct error *error) {
     if (unit_of_programmer(db, permit->unit_id, permit->programmer_id, &unit, &job, error) != 0 ||
         check_permit(permit, &unit, &job, error) != 0)
         return -1;
+    if (store_unit_check_certificate(db, &unit, error) != 0)
+        return -1;
     found = store_permit_find(db, permit, NULL, error);
     if (found != 0)
         return found < 0 ? -1 : 0;
@@ -86,14 +88,35 @@ static int check_identified(struct store_db *db, struct store_status *status, st
     return unit_flag(db, "unit.certificate_mismatch", unit, &status->refusal, status->now, error);
 }
 
+/* 1: an attempt at this UID had a permit, this one or an earlier one whose count it took over. */
+static int was_permitted(struct store_db *db, const struct store_unit *unit, struct error *error) {
+    sqlite3_stmt *row;
+    int found = -1;
+
+    if (store_query(db, &row, error,
+                    "SELECT 1 FROM units WHERE job_id=? AND uid=? AND permitted=1 LIMIT 1", "tb",
+                    unit->job_id, bytes_of(unit->uid, STORE_UID_SIZE)) == 0)
+        found = store_step(db, row, error);
+    store_done(row);
+    return found;
+}
+
 /* Before the first permit nothing irreversible happened: the count comes back, and the certificate
- * with it, or failing would be a way to collect certificates beyond the count. */
+ * with it, or failing would be a way to collect certificates beyond the count. Failing again later
+ * must not undo what an earlier attempt's permit cost. */
 static int give_back(struct store_db *db, struct store_job *job, struct store_status *status,
                      struct error *error) {
+    int permitted;
+
     if (!status->unit.counted || status->unit.permitted)
         return 0;
-    status->unit.counted = false;
-    job->used--;
+    permitted = was_permitted(db, &status->unit, error);
+    if (permitted < 0)
+        return -1;
+    if (permitted == 0) {
+        status->unit.counted = false;
+        job->used--;
+    }
     return unit_end_certificate(db, &status->unit, "revoked", "unit failed", status->now, error);
 }
 

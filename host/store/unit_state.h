@@ -33,7 +33,7 @@ enum unit_guard {
     UNIT_GUARD_NONE,
     UNIT_GUARD_JOB_OPEN,    /* job active, not expired, room in its count, UID listed */
     UNIT_GUARD_FIRST_KEY,   /* no certificate yet, and the UID has none under another job */
-    UNIT_GUARD_CERTIFIED,   /* the certificate was issued */
+    UNIT_GUARD_CERTIFIED,   /* the certificate was issued and still stands */
     UNIT_GUARD_PERMITTED,   /* permit issued and the certificate read back is the one issued */
     UNIT_GUARD_NEW_ATTEMPT, /* the new attempt has a higher number, same job */
 };
