@@ -63,6 +63,7 @@ static enum status collect_signature(const struct collection *collection,
     if (tlv->size > sizeof der) {
         return STATUS_INVALID;
     }
+    collection->stated->signature_before_key = (collection->stated->seen & IMAGE_SEEN_KEY) == 0;
     enum status status = image_tlv_read(collection->iterator, tlv, der, tlv->size);
     reader_init(&reader, bytes_of(der, tlv->size));
     der_read_p256_signature(&reader, collection->stated->signature);

@@ -25,6 +25,7 @@ struct image_stated {
     uint32_t counter;
     uint16_t content_key_tlv_size;
     bool dependency_unmet;
+    bool signature_before_key; /* MCUboot looks for the key first, and would not find it */
 };
 
 /* IMAGE_ACCEPTED so far, or TLV_*, READ. `policy` for its key and installed versions. */

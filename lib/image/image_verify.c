@@ -149,6 +149,9 @@ static enum image_reason verify(const struct image_source *source,
     if ((stated.seen & IMAGE_SEEN_REQUIRED) != IMAGE_SEEN_REQUIRED) {
         return IMAGE_REASON_TLV_MISSING;
     }
+    if (stated.signature_before_key) {
+        return IMAGE_REASON_TLV_FORMAT;
+    }
     uint32_t hashed = image_header_tlv_offset(&report->header) + report->header.protected_size;
     if (hash_image(source, hashed, report->digest) != STATUS_OK) {
         return IMAGE_REASON_READ;

@@ -5,8 +5,8 @@
  * source of image_encrypt.h. Everything is read through the source; TLV values that decide are
  * copied once, so that a second look at flash cannot show something else.
  *
- * Stricter than MCUboot, never laxer: every entry at most once, nothing unknown in the unprotected
- * area, exact sizes, exactly one key and one signature, no compression, no RAM load.
+ * Stricter than MCUboot: every entry at most once, nothing unknown in the unprotected area, exact
+ * sizes, exactly one key and one signature after it, no compression, no RAM load.
  */
 #ifndef NUSEC_IMAGE_IMAGE_VERIFY_H
 #define NUSEC_IMAGE_IMAGE_VERIFY_H

@@ -363,6 +363,27 @@ static void refuses_unprotected_surprises(void **state) {
     }
 }
 
+/* The same three entries, signature first: MCUboot would refuse it, so nothing we accept has it. */
+static void refuses_the_signature_before_its_key(void **state) {
+    (void)state;
+    static struct fixture_slot usual;
+    struct fixture_parts parts = fixture_parts();
+    uint8_t swapped[4 + 72 + 95];
+    fixture_compose(&usual, &parts);
+    size_t key = FIXTURE_HEADER_SIZE + FIXTURE_PAYLOAD_SIZE + 12 + 4 + 36;
+    size_t signature_size = usual.image_size - key - 95;
+    assert_in_range(signature_size, 12, 76);
+    memcpy(swapped, usual.data + key + 95, signature_size);
+    memcpy(swapped + signature_size, usual.data + key, 95);
+    parts.without = FIXTURE_WITHOUT_KEY | FIXTURE_WITHOUT_SIGNATURE;
+    parts.unprotected_entries = bytes_of(swapped, signature_size + 95);
+    fixture_compose(&slot, &parts);
+    assert_int_equal(verify_plain(), IMAGE_REASON_TLV_FORMAT);
+    parts.unprotected_entries = bytes_of(usual.data + key, signature_size + 95);
+    fixture_compose(&slot, &parts);
+    assert_int_equal(verify_plain(), IMAGE_ACCEPTED);
+}
+
 /* Longer than any Ecdsa-Sig-Value, up to far longer than any buffer for one. */
 static void refuses_long_signatures(void **state) {
     (void)state;
@@ -490,6 +511,7 @@ int main(void) {
         cmocka_unit_test(refuses_images_not_for_this_place),
         cmocka_unit_test(requires_every_entry),
         cmocka_unit_test(refuses_unprotected_surprises),
+        cmocka_unit_test(refuses_the_signature_before_its_key),
         cmocka_unit_test(refuses_long_signatures),
         cmocka_unit_test(refuses_protected_surprises),
         cmocka_unit_test(dependencies_must_be_met),
