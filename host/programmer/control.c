@@ -38,7 +38,10 @@ struct client {
 struct control_call {
     struct client *client;
     pthread_mutex_t mutex; /* lines of one connection never mix */
-    json_t *id;
+    /* A plain number: site threads send events at the same time, and JSON values are not shared
+     * between threads. */
+    bool has_id;
+    json_int_t id;
 };
 
 static int options_check(const struct control_options *options, struct endpoint *endpoint,
@@ -114,12 +117,12 @@ static int send_all(int fd, struct bytes line, int wait_ms) {
     return 0;
 }
 
-/* Sends {"id":…, member: value}; takes over `value`. */
+/* Sends {"id": ..., member: value}; takes over `value`. */
 static void send_line(struct control_call *call, const char *member, json_t *value, int wait_ms) {
     struct buffer line = {0};
     struct error error;
     json_t *object = json_object();
-    (void)json_object_set(object, "id", call->id);
+    (void)json_object_set_new(object, "id", call->has_id ? json_integer(call->id) : json_null());
     (void)json_object_set_new(object, member, value);
     int failed = json_write(object, &line, &error);
     buffer_append(&line, "\n", 1);
@@ -160,7 +163,7 @@ static int request_run(struct control_call *call, const json_t *request, json_t 
                        struct error *error) {
     const struct control *control = call->client->control;
     const char *name = NULL;
-    if (call->id == NULL || !json_is_integer(call->id))
+    if (!call->has_id)
         return error_set(error, ERROR_BAD_REQUEST, "the request has no integer \"id\"");
     if (json_read_string(request, "method", &name, error) != 0)
         return -1;
@@ -173,6 +176,8 @@ static int request_run(struct control_call *call, const json_t *request, json_t 
     params = params != NULL ? json_incref(params) : json_object();
     int failed = method->run(control->options.context, params, call, result, error);
     json_decref(params);
+    if (failed == 0 && *result == NULL)
+        return error_set(error, ERROR_INTERNAL, "out of memory");
     return failed;
 }
 
@@ -182,20 +187,20 @@ static void line_handle(struct client *client, struct bytes line) {
     (void)pthread_mutex_init(&call.mutex, NULL);
     json_t *result = NULL;
     json_t *request = json_parse_object(line, &error);
-    json_t *id = json_object_get(request, "id");
-    call.id = json_is_integer(id) ? json_incref(id) : json_null();
+    const json_t *id = json_object_get(request, "id");
+    call.has_id = json_is_integer(id);
+    call.id = json_integer_value(id);
     if (request == NULL || request_run(&call, request, &result, &error) != 0)
         send_error(&call, &error);
     else
         send_line(&call, "result", result, RESULT_WAIT_MS);
-    json_decref(call.id);
     json_decref(request);
     (void)pthread_mutex_destroy(&call.mutex);
 }
 
 static void refuse_long_line(struct client *client) {
     struct error error;
-    struct control_call call = {.client = client, .id = json_null()};
+    struct control_call call = {.client = client};
     (void)pthread_mutex_init(&call.mutex, NULL);
     (void)error_set(&error, ERROR_TOO_LARGE, "a request line is longer than %zu bytes",
                     CONTROL_LINE_LIMIT);
@@ -203,7 +208,7 @@ static void refuse_long_line(struct client *client) {
     (void)pthread_mutex_destroy(&call.mutex);
 }
 
-/* True when the stop event is up: it stays readable for every client. */
+/* False when the daemon stops; the stop event stays up for every client to see. */
 static bool wait_input(const struct client *client) {
     struct pollfd ready[2] = {
         {.fd = client->fd, .events = POLLIN},
