@@ -41,6 +41,9 @@ enum status flash_model_erase(uint32_t offset);
 enum status otp_model_read(unsigned entry, uint8_t out[HAL_OTP_ENTRY_SIZE]);
 enum status otp_model_program(unsigned entry, const uint8_t data[HAL_OTP_ENTRY_SIZE]);
 enum status otp_model_lock(unsigned entry);
+/* The life cycle as marks in this OTP (hal/life_cycle.h). */
+enum hal_life_cycle otp_model_life_cycle(void);
+enum status otp_model_life_cycle_advance(enum hal_life_cycle to);
 
 /*
  * The key store: private halves live in pages the debug proxy hides and are in RAM (hidden too)

@@ -13,7 +13,6 @@
 
 #include "common/testing_board.h"
 #include "devauth/journal.h"
-#include "hal/life_cycle.h"
 
 #define VALUE_SIZE 1500
 /* Five fit into a half: the sixth moves the journal to the other half, the twelfth back. */
@@ -102,15 +101,9 @@ static void journal_survives_every_cut(void **state) {
     }
 }
 
-static const struct life_cycle_otp otp = {
-    .read = otp_model_read,
-    .program = otp_model_program,
-    .lock = otp_model_lock,
-};
-
 static void secure_the_chip(void *context) {
     (void)context;
-    assert_int_equal(life_cycle_advance(&otp, HAL_LIFE_SECURED), STATUS_OK);
+    assert_int_equal(otp_model_life_cycle_advance(HAL_LIFE_SECURED), STATUS_OK);
 }
 
 static void a_cut_never_takes_the_life_cycle_back(void **state) {
@@ -121,16 +114,16 @@ static void a_cut_never_takes_the_life_cycle_back(void **state) {
         for (uint32_t n = 1;; n++) {
             enum hal_life_cycle reached;
             testing_board_reset();
-            assert_int_equal(life_cycle_advance(&otp, HAL_LIFE_PROVISIONED), STATUS_OK);
+            assert_int_equal(otp_model_life_cycle_advance(HAL_LIFE_PROVISIONED), STATUS_OK);
             if (!testing_board_run(kinds[kind], n, secure_the_chip, NULL))
                 break;
             cuts++;
-            reached = life_cycle_read(&otp);
+            reached = otp_model_life_cycle();
             assert_true(reached == HAL_LIFE_PROVISIONED || reached == HAL_LIFE_SECURED);
             if (n > 1) /* something of the mark is there */
                 assert_int_equal(reached, HAL_LIFE_SECURED);
         }
-        assert_int_equal(life_cycle_read(&otp), HAL_LIFE_SECURED);
+        assert_int_equal(otp_model_life_cycle(), HAL_LIFE_SECURED);
     }
     assert_int_equal(cuts, 6); /* two words and the lock, twice */
 }

@@ -3,6 +3,7 @@
  * bits of a word. A lock is one more operation and cannot be undone.
  */
 #include "common/board_model_private.h"
+#include "hal/life_cycle.h"
 
 #include <string.h>
 
@@ -79,4 +80,18 @@ enum status otp_model_lock(unsigned entry) {
     board_file_close();
     board_stall(OTP_PROGRAM_US);
     return entry_is_locked(entry) ? STATUS_OK : STATUS_OTP;
+}
+
+static const struct life_cycle_otp life_cycle_otp = {
+    .read = otp_model_read,
+    .program = otp_model_program,
+    .lock = otp_model_lock,
+};
+
+enum hal_life_cycle otp_model_life_cycle(void) {
+    return life_cycle_read(&life_cycle_otp);
+}
+
+enum status otp_model_life_cycle_advance(enum hal_life_cycle to) {
+    return life_cycle_advance(&life_cycle_otp, to);
 }

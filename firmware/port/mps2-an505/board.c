@@ -5,7 +5,6 @@
 
 #include "common/board_model.h"
 #include "crypto/crypto.h"
-#include "hal/life_cycle.h"
 
 #define AIRCR_RESET_REQUEST 0x05FA0004u
 
@@ -20,20 +19,6 @@ static const struct board_platform platform = {
     .stall = mps2_uart_stall,
     .die = die,
 };
-
-static const struct life_cycle_otp life_cycle_otp = {
-    .read = otp_model_read,
-    .program = otp_model_program,
-    .lock = otp_model_lock,
-};
-
-static enum hal_life_cycle life_cycle(void) {
-    return life_cycle_read(&life_cycle_otp);
-}
-
-static enum status advance_life_cycle(enum hal_life_cycle to) {
-    return life_cycle_advance(&life_cycle_otp, to);
-}
 
 void mps2_reset(enum hal_boot_reason reason) {
     board_prepare_reset(reason);
@@ -69,8 +54,8 @@ static const struct hal board = {
     .link_overrun = mps2_uart_overrun,
     .wait = wait,
     .time_us = mps2_clock_us,
-    .life_cycle = life_cycle,
-    .life_cycle_advance = advance_life_cycle,
+    .life_cycle = otp_model_life_cycle,
+    .life_cycle_advance = otp_model_life_cycle_advance,
     .debug_attached = board_debug_attached,
     .debug_locked = board_debug_locked,
     .chip_uid = board_uid,

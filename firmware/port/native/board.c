@@ -5,7 +5,6 @@
 
 #include "common/board_model.h"
 #include "crypto/crypto.h"
-#include "hal/life_cycle.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -22,20 +21,6 @@ static struct board_platform platform = {
     .stall = native_link_stall,
     .die = die,
 };
-
-static const struct life_cycle_otp life_cycle_otp = {
-    .read = otp_model_read,
-    .program = otp_model_program,
-    .lock = otp_model_lock,
-};
-
-static enum hal_life_cycle life_cycle(void) {
-    return life_cycle_read(&life_cycle_otp);
-}
-
-static enum status advance_life_cycle(enum hal_life_cycle to) {
-    return life_cycle_advance(&life_cycle_otp, to);
-}
 
 static enum status entropy(void *context, uint8_t *out, size_t size) {
     (void)context;
@@ -81,8 +66,8 @@ const struct hal native_board = {
     .link_overrun = native_link_overrun,
     .wait = wait,
     .time_us = native_clock_us,
-    .life_cycle = life_cycle,
-    .life_cycle_advance = advance_life_cycle,
+    .life_cycle = otp_model_life_cycle,
+    .life_cycle_advance = otp_model_life_cycle_advance,
     .debug_attached = board_debug_attached,
     .debug_locked = board_debug_locked,
     .chip_uid = board_uid,
@@ -97,6 +82,6 @@ void native_board_start(enum native_stage stage) {
     board_register_write(BOARD_REGISTER_ARENA_PEAK, 0);
     if (stage == NATIVE_BOOT_ROM) {
         board_register_add(BOARD_REGISTER_STARTS, 1);
-        board_debug_latch(life_cycle());
+        board_debug_latch(otp_model_life_cycle());
     }
 }
