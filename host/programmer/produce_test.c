@@ -164,9 +164,9 @@ static void job_make_units(struct fixture *fixture, unsigned number) {
     struct error error;
     struct job_unit unit;
     struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
-    for (uint8_t i = 0; i < number; i++) {
-        const uint8_t uid[16] = {i};
-        const uint8_t certificate[32] = {i};
+    for (unsigned i = 0; i < number; i++) {
+        const uint8_t uid[16] = {(uint8_t)i};
+        const uint8_t certificate[32] = {(uint8_t)i};
         assert_int_equal(job_journal_reserve(job->journal, uid, &unit, &error), 0);
         assert_int_equal(job_journal_reserved(job->journal, &unit, "unit", &error), 0);
         assert_int_equal(job_journal_issued(job->journal, &unit, certificate, &error), 0);
