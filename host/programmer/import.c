@@ -16,8 +16,7 @@ static int package_param(const json_t *params, struct buffer *encoded, struct er
     return json_read_base64_buffer(params, "package_b64", PACKAGE_SIZE_MAX, encoded, error);
 }
 
-/* The server's word for what time it is, fresh: the local clock belongs to the factory. */
-static int time_ask(struct programmer *programmer, uint64_t *now_s, struct error *error) {
+int programmer_time(struct programmer *programmer, uint64_t *now_s, struct error *error) {
     uint8_t nonce[32];
     struct buffer message = {0};
     int failed = hsm_random(programmer->key_store.hsm, nonce, sizeof nonce, error);
@@ -36,7 +35,7 @@ static int package_open_now(struct programmer *programmer, struct bytes encoded,
     const struct job_keys keys = {&programmer->identity, &programmer->key_store};
     struct error time_error;
     *now_s = 0;
-    int offline = time_ask(programmer, now_s, &time_error);
+    int offline = programmer_time(programmer, now_s, &time_error);
     /* What is wrong with the package itself is worth more than that the server is away. */
     uint64_t check_s = offline == 0 ? *now_s : clock_now_s(programmer->clock);
     if (job_package_open(&keys, encoded, programmer->identity.epoch, check_s, package, error) != 0)

@@ -166,6 +166,34 @@ static void test_forgotten_job(void **state) {
     assert_int_equal(remaining(fixture), 4);
 }
 
+static uint64_t far_future(void *context) {
+    (void)context;
+    return TEST_PKI_NOW + 100 * RETENTION_S;
+}
+
+/* What the local clock says alone, or nobody, ends no job. */
+static void test_clock_ahead(void **state) {
+    static const struct clock ahead = {.now_s = far_future};
+    struct fixture *fixture = *state;
+    const struct package package = good(fixture, 3);
+    expect_imported(fixture, &package);
+    fixture->programmer.clock = &ahead;
+    retention_apply(&fixture->programmer);
+    assert_int_equal(remaining(fixture), 4);
+    /* Over indeed, but the server is away: later. */
+    struct error error;
+    struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
+    job->package.expiry_s = TEST_PKI_NOW - RETENTION_S - 1;
+    programmer_job_release(&fixture->programmer, job);
+    fake_server.fault = FAKE_AWAY;
+    fake_server.fault_call = fake_server.calls + 1;
+    retention_apply(&fixture->programmer);
+    assert_int_equal(remaining(fixture), 4);
+    retention_apply(&fixture->programmer);
+    assert_int_equal(remaining(fixture), -1);
+    fixture->programmer.clock = &oem_clock;
+}
+
 /* Whatever a crash in import or in forgetting leaves behind is no job. */
 static void test_leftovers(void **state) {
     struct fixture *fixture = *state;
@@ -460,6 +488,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_replayed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_below_the_floor, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgotten_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_programmer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_epoch, setup, teardown),

@@ -67,6 +67,10 @@ int programmer_connect(struct programmer *programmer, struct error *error);
 /* 0 when certificate and AES_NuLink3 are there. The caller holds `lock`. */
 int programmer_check_prepared(const struct programmer *programmer, struct error *error);
 
+/* The server's signed word for what time it is, fresh: the local clock belongs to the factory. The
+ * caller holds `lock` or has the programmer for itself; `server` is there. */
+int programmer_time(struct programmer *programmer, uint64_t *now_s, struct error *error);
+
 /* Finds a job and counts the caller as its user until programmer_job_release; ERROR_UNKNOWN_JOB. */
 struct job *programmer_job_use(struct programmer *programmer, const char *id, struct error *error);
 void programmer_job_release(struct programmer *programmer, struct job *job);

@@ -44,9 +44,31 @@ static int floor_raise(struct programmer *programmer, uint64_t sequence, struct 
     return -1;
 }
 
+static bool any_is_over(const struct programmer *programmer, uint64_t now_s) {
+    for (struct job *job = programmer->jobs; job != NULL; job = job->next)
+        if (retention_is_over(job, now_s))
+            return true;
+    return false;
+}
+
+/* A local clock that runs ahead must not end jobs: a job that is exported again after its ledger is
+ * gone looks like one that was set back. */
+static int time_take(struct programmer *programmer, uint64_t *now_s) {
+    struct error error = {0};
+    *now_s = clock_now_s(programmer->clock);
+    if (!any_is_over(programmer, *now_s))
+        return -1;
+    if (programmer_time(programmer, now_s, &error) == 0)
+        return 0;
+    log_error_event("retention.time", &error);
+    return -1;
+}
+
 void retention_apply(struct programmer *programmer) {
-    uint64_t now_s = clock_now_s(programmer->clock);
+    uint64_t now_s = 0;
     struct job **place = &programmer->jobs;
+    if (time_take(programmer, &now_s) != 0)
+        return;
     while (*place != NULL) {
         struct job *job = *place;
         struct error error = {0};

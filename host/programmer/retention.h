@@ -14,8 +14,9 @@
  * with a problem is kept for whoever looks into it. */
 bool retention_is_over(struct job *job, uint64_t now_s);
 
-/* Forgets the jobs that are over; the caller has the programmer for itself (start). Failures are
- * logged: a job too many does no harm. */
+/* Forgets the jobs that are over by the server's time, which is asked for only when the local clock
+ * says that there are any; the caller has the programmer for itself (start). Failures are logged: a
+ * job too many does no harm. */
 void retention_apply(struct programmer *programmer);
 
 /* Removes what a removal or an import that was cut short left in jobs/<id>; the package is always
