@@ -409,6 +409,12 @@ static void revoking_a_device(void **state) {
     expect_refusal(test_permit(&programmer, &chip, nonce, &error), 403, ERROR_REVOKED);
     nonce[0]++;
     expect_refusal(test_permit(&programmer, &chip, nonce, &error), 403, ERROR_REVOKED);
+    /* What comes after does not cover it up. */
+    assert_int_equal(test_status(&programmer, &chip, "failed", &error), 200);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 2, &error), 201);
+    expect_certificate_state(&chip, "revoked");
+    assert_int_equal(
+        test_sql_number(&world, "SELECT count(*) FROM certificates WHERE reason='stolen'"), 1);
     test_chip_free(&chip);
 }
 

@@ -172,8 +172,8 @@ int unit_end_certificate(struct store_db *db, const struct store_unit *unit, con
     if (!unit->certified)
         return 0;
     return store_exec(db, error,
-                      "UPDATE certificates SET state=?, revoked=ifnull(revoked, ?), reason=?"
-                      " WHERE serial=?",
+                      "UPDATE certificates SET state=?, revoked=?, reason=?"
+                      " WHERE serial=? AND state='valid'",
                       "titb", state, (int64_t)now, reason,
                       bytes_of(unit->serial, UNIT_SERIAL_SIZE));
 }

@@ -28,7 +28,8 @@ int unit_record(struct store_db *db, struct store_job *job, const struct store_u
 int unit_flag(struct store_db *db, const char *type, const struct store_unit *unit,
               const struct error *refusal, uint64_t now, struct error *error);
 
-/* The unit's certificate, if it has one, becomes `state`. */
+/* The unit's certificate, if it has one that still stands, becomes `state`. One that was revoked
+ * stays what it is: who revoked it and why matters more. */
 int unit_end_certificate(struct store_db *db, const struct store_unit *unit, const char *state,
                          const char *reason, uint64_t now, struct error *error);
 
