@@ -63,6 +63,7 @@ static const struct error_row rows[ERROR_CODE_COUNT] = {
     [ERROR_CSR_NONCE] = {"csr_nonce", 409, 44},
     [ERROR_CERTIFICATE_MISMATCH] = {"certificate_mismatch", 409, 45},
     [ERROR_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, 9},
+    [ERROR_KEY_UNDER_OTHER_UID] = {"key_under_other_uid", 409, 62},
 };
 
 static const struct error_row *row_of(enum error_code code) {

@@ -72,6 +72,7 @@ enum error_code {
     ERROR_CSR_NONCE,            /* the request carries another nonce than the reservation */
     ERROR_CERTIFICATE_MISMATCH, /* read back is not what was issued */
     ERROR_METHOD_NOT_ALLOWED,
+    ERROR_KEY_UNDER_OTHER_UID, /* one AUTH key, two UIDs: a copied or emulated chip */
     ERROR_CODE_COUNT
 };
 

@@ -297,6 +297,29 @@ static void bad_requests_get_no_certificate(void **state) {
     test_chip_free(&chip);
 }
 
+static void a_key_under_a_second_uid_is_flagged(void **state) {
+    struct test_job job;
+    struct test_chip chip, copy;
+
+    (void)state;
+    active_job(2, &job);
+    test_chip_make(&chip);
+    test_chip_make(&copy);
+    memcpy(copy.private_key, chip.private_key, sizeof copy.private_key);
+    memcpy(copy.auth_key, chip.auth_key, sizeof copy.auth_key);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &chip, &error), 200);
+    assert_int_equal(test_reserve(&programmer, &job, &copy, 1, &error), 201);
+    expect_refusal(test_certify(&programmer, &copy, &error), 409, ERROR_KEY_UNDER_OTHER_UID);
+    assert_int_equal(
+        test_sql_number(&world,
+                        "SELECT count(*) FROM events WHERE type='unit.key_under_other_uid'"),
+        1);
+    expect_certificate_state(&chip, "valid");
+    test_chip_free(&copy);
+    test_chip_free(&chip);
+}
+
 static void a_second_key_for_the_uid_is_flagged(void **state) {
     struct test_job job, second_job;
     struct test_chip chip, clone;
@@ -522,6 +545,7 @@ int main(void) {
         cmocka_unit_test(the_uid_list_is_honoured),
         cmocka_unit_test(tokens_and_packages),
         cmocka_unit_test(bad_requests_get_no_certificate),
+        cmocka_unit_test(a_key_under_a_second_uid_is_flagged),
         cmocka_unit_test(a_second_key_for_the_uid_is_flagged),
         cmocka_unit_test(the_same_request_gets_the_same_certificate),
         cmocka_unit_test(permits_need_a_certificate_and_a_fresh_nonce),

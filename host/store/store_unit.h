@@ -100,7 +100,8 @@ struct store_issue {
     struct error refusal;
 };
 
-/* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _UID_UNDER_OTHER_KEY (flagged). */
+/* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _UID_UNDER_OTHER_KEY and
+ * _KEY_UNDER_OTHER_UID (both flagged). */
 store_write_function store_unit_issue;
 
 /* ERROR_REVOKED unless the unit's certificate still stands. */

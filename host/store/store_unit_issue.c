@@ -46,6 +46,30 @@ static int flag_elsewhere(struct store_db *db, struct store_issue *issue,
     return unit_flag(db, "unit.uid_under_other_key", unit, &issue->refusal, issue->now, error);
 }
 
+/* A key that never leaves its chip cannot be a second chip's. 1: it is. */
+static int key_elsewhere(struct store_db *db, const struct store_issue *issue,
+                         const struct store_unit *unit, struct error *error) {
+    sqlite3_stmt *row;
+    int found = -1;
+
+    if (store_query(
+            db, &row, error,
+            "SELECT 1 FROM devices WHERE substr(auth_key, 1, 8)=? AND auth_key=? AND uid<>?", "bbb",
+            bytes_of(issue->auth_key, 8), bytes_of(issue->auth_key, 64),
+            bytes_of(unit->uid, STORE_UID_SIZE)) == 0)
+        found = store_step(db, row, error);
+    store_done(row);
+    return found;
+}
+
+static int flag_key(struct store_db *db, struct store_issue *issue, const struct store_unit *unit,
+                    struct error *error) {
+    error_set(&issue->refusal, ERROR_KEY_UNDER_OTHER_UID,
+              "this AUTH key already belongs to a chip with another UID");
+    error_hint(&issue->refusal, "the chip is a copy or an emulation: keep it for inspection");
+    return unit_flag(db, "unit.key_under_other_uid", unit, &issue->refusal, issue->now, error);
+}
+
 static int insert_certificate(struct store_db *db, const struct store_issue *issue,
                               const struct store_unit *unit, struct error *error) {
     char uid[2 * STORE_UID_SIZE + 1];
@@ -102,6 +126,9 @@ int store_unit_issue(struct store_db *db, void *context, struct error *error) {
     elsewhere = device_elsewhere(db, &unit, error);
     if (elsewhere != 0)
         return elsewhere < 0 ? -1 : flag_elsewhere(db, issue, &unit, error);
+    elsewhere = key_elsewhere(db, issue, &unit, error);
+    if (elsewhere != 0)
+        return elsewhere < 0 ? -1 : flag_key(db, issue, &unit, error);
     if (insert_certificate(db, issue, &unit, error) != 0 ||
         put_device(db, issue, &unit, error) != 0 || certify_unit(db, issue, &unit, error) != 0)
         return -1;
