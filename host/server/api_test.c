@@ -230,21 +230,29 @@ static void orders_are_checked(void **state) {
 static void firmware_is_kept_once(void **state) {
     static const char path[] = "/v1/firmware?kind=devauth&family=TEST&version=1.0";
     static const char other[] = "/v1/firmware?kind=devauth&family=TEST&version=2.0";
-    static const char octets[] = "not a real image";
+    uint8_t octets[TEST_IMAGE_SIZE];
     struct http_answer answer;
     struct error error = {0};
     json_t *list;
 
     (void)state;
     assert_int_equal(http_client_send(world.admin, "POST", path, "application/octet-stream",
-                                      bytes_of(octets, sizeof octets), &answer, &error),
+                                      test_devauth_image(octets), &answer, &error),
                      0);
     assert_non_null(strstr(buffer_text(&answer.body), world.devauth_id));
     http_answer_clear(&answer);
     assert_int_equal(http_client_send(world.admin, "POST", other, "application/octet-stream",
-                                      bytes_of(octets, sizeof octets), &answer, &error),
+                                      test_devauth_image(octets), &answer, &error),
                      -1);
     assert_int_equal(answer.status, 409);
+    http_answer_clear(&answer);
+    test_expect(world.admin, "POST", "/v1/firmware?kind=devauth&family=TEST&version=3.0",
+                "not an image", 400, "bad_request");
+    assert_int_equal(
+        http_client_send(world.admin, "POST", "/v1/firmware?kind=devauth&family=OTHER&version=3.0",
+                         "application/octet-stream", test_devauth_image(octets), &answer, &error),
+        -1);
+    assert_int_equal(answer.status, 400);
     http_answer_clear(&answer);
     test_expect(world.admin, "POST", "/v1/firmware?kind=bios&family=T&version=1", "x", 400,
                 "bad_request");
@@ -267,7 +275,7 @@ static void programmer_sees_only_firmware_of_its_jobs(void **state) {
     test_job_make(&world, &other, 1, NULL, &job);
     assert_int_equal(
         http_client_send(other.client, "GET", path, NULL, bytes_of(NULL, 0), &answer, &error), 0);
-    assert_int_equal(answer.body.size, sizeof "not a real image");
+    assert_int_equal(answer.body.size, TEST_IMAGE_SIZE);
     http_answer_clear(&answer);
     /* Without an agreed key nothing can be exported to it. */
     snprintf(path, sizeof path, "/v1/jobs/%s/export", job.id);

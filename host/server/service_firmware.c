@@ -1,6 +1,7 @@
 #include "server/service.h"
 
 #include "base/encoding.h"
+#include "board/devauth_image.h"
 #include "cose/cose_sign1.h"
 #include "cose/manifest.h"
 #include "server/blobs.h"
@@ -74,6 +75,22 @@ static int record_firmware(struct store_db *db, void *context, struct error *err
     return inserted == 1 ? store_event_add(db, &event, error) : 0;
 }
 
+/* Signed nonsense would only be noticed at the line, by the first chip that does not start. */
+static int check_devauth(const struct service_upload *upload, struct error *error) {
+    struct devauth_image_header header;
+    char family[DEVAUTH_IMAGE_FAMILY_SIZE + 1] = "";
+
+    if (devauth_image_parse(upload->octets, &header) != STATUS_OK) {
+        error_set(error, ERROR_BAD_REQUEST, "this is not a DevAuth image");
+        return error_hint(error, "upload devauth.bin of the firmware build");
+    }
+    memcpy(family, header.family, sizeof header.family);
+    if (strcmp(family, upload->family) != 0)
+        return error_set(error, ERROR_BAD_REQUEST, "the image is for the chip family %s, not %s",
+                         family, upload->family);
+    return 0;
+}
+
 static int describe(struct service_upload *upload, uint64_t now, struct error *error) {
     struct store_firmware *firmware = &upload->firmware;
     char digits[17];
@@ -86,6 +103,8 @@ static int describe(struct service_upload *upload, uint64_t now, struct error *e
         return -1;
     if (upload->octets.size == 0)
         return error_set(error, ERROR_BAD_REQUEST, "the body must be the firmware's octets");
+    if (strcmp(upload->kind, MANIFEST_KIND_DEVAUTH) == 0 && check_devauth(upload, error) != 0)
+        return -1;
     SHA256(upload->octets.data, upload->octets.size, firmware->sha256);
     hex_encode(bytes_of(firmware->sha256, 8), digits);
     snprintf(firmware->id, sizeof firmware->id, "fw-%s", digits);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/test_support.h"
+#include "board/devauth_image.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -70,14 +71,30 @@ static void open_key_store(struct test_world *world) {
     require(world->key_store != NULL ? 0 : -1);
 }
 
+struct bytes test_devauth_image(uint8_t out[TEST_IMAGE_SIZE]) {
+    const struct devauth_image_header header = {.family = "TEST",
+                                                .load_address = 0x1000,
+                                                .image_size = TEST_IMAGE_SIZE,
+                                                .entry = 0x1041,
+                                                .stack_top = 0x8000,
+                                                .parameters_address = 0x2000,
+                                                .parameters_capacity = 0x1000,
+                                                .mailbox_address = 0x4000,
+                                                .version = 1};
+
+    memset(out, 0, TEST_IMAGE_SIZE);
+    devauth_image_write(&header, out);
+    return bytes_of(out, TEST_IMAGE_SIZE);
+}
+
 static void upload_devauth(struct test_world *world) {
-    static const char octets[] = "not a real image";
+    uint8_t octets[TEST_IMAGE_SIZE];
     struct http_answer answer;
     json_t *object;
 
     require(http_client_send(
         world->admin, "POST", "/v1/firmware?kind=devauth&family=TEST&version=1.0",
-        "application/octet-stream", bytes_of(octets, sizeof octets), &answer, &failure));
+        "application/octet-stream", test_devauth_image(octets), &answer, &failure));
     object = json_loads(buffer_text(&answer.body), 0, NULL);
     snprintf(world->devauth_id, sizeof world->devauth_id, "%s",
              json_string_value(json_object_get(object, "id")));

@@ -71,6 +71,10 @@ void test_job_export(struct test_world *world, const struct test_programmer *pro
                      struct test_job *job);
 void test_job_activate(struct test_programmer *programmer, const struct test_job *job);
 
+/* The smallest thing that passes for a DevAuth image, of the family TEST. */
+#define TEST_IMAGE_SIZE 80
+struct bytes test_devauth_image(uint8_t out[TEST_IMAGE_SIZE]);
+
 struct test_chip {
     uint8_t uid[16];
     uint8_t private_key[32];

@@ -3,7 +3,7 @@
  * made, CSR signed by a fresh device key, proof of possession checked, HSM signature, durable
  * commit, ledger and event rows.
  *
- *     issue_load URL PROFILE_DIR WORK_DIR UNITS_PER_RUN [CONNECTIONS...]
+ *     issue_load URL PROFILE_DIR WORK_DIR DEVAUTH_IMAGE UNITS_PER_RUN CONNECTIONS...
  *
  * Prints one JSON object per run. Every answer must be a certificate, or the run has failed.
  */
@@ -159,16 +159,17 @@ int main(int argc, char **argv) {
     struct load_target target = {0};
     char host[128];
     char ca[256];
-    if (argc < 6 || parse_url(argv[1], &target, host) != 0 ||
+    if (argc < 7 || parse_url(argv[1], &target, host) != 0 ||
         crypto_init(NULL, NULL) != STATUS_OK) {
-        fprintf(stderr, "usage: issue_load URL PROFILE WORK UNITS CONNECTIONS...\n");
+        fprintf(stderr, "usage: issue_load URL PROFILE WORK IMAGE UNITS CONNECTIONS...\n");
         return 2;
     }
-    size_t units = strtoul(argv[4], NULL, 10);
-    int runs = argc - 5;
+    struct load_files files = {.work = argv[3], .image = argv[4]};
+    size_t units = strtoul(argv[5], NULL, 10);
+    int runs = argc - 6;
     snprintf(ca, sizeof ca, "%s/ca.pem", argv[2]);
-    if (load_job_create(argv[1], argv[2], argv[3], (uint32_t)(units * (size_t)runs), &job,
-                        &error) != 0) {
+    if (load_job_create(argv[1], argv[2], &files, (uint32_t)(units * (size_t)runs), &job, &error) !=
+        0) {
         fprintf(stderr, "issue_load: %s (%s)\n", error.message, error.detail);
         return 1;
     }
@@ -176,7 +177,7 @@ int main(int argc, char **argv) {
     target.certificate_path = job.certificate_path;
     target.key_path = job.key_path;
     for (int i = 0; i < runs; i++) {
-        if (run(&target, &job, units, (unsigned)strtoul(argv[5 + i], NULL, 10), &error) != 0) {
+        if (run(&target, &job, units, (unsigned)strtoul(argv[6 + i], NULL, 10), &error) != 0) {
             fprintf(stderr, "issue_load: %s (%s)\n", error.message, error.detail);
             return 1;
         }

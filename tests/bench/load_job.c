@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/signer.h"
+#include "board/devauth_image.h"
 #include "crypto/crypto.h"
 #include "hsm/agreement.h"
 #include "hsm/gcm.h"
@@ -23,6 +24,9 @@
 /* What the set-up carries from step to step. */
 struct setup {
     const char *work;
+    const char *image_path;
+    char family[DEVAUTH_IMAGE_FAMILY_SIZE + 1];
+    char image_id[65];
     struct http_client *admin;
     struct hsm *hsm;
     uint8_t private_key[32];
@@ -218,24 +222,34 @@ static int open_package(struct setup *setup, const json_t *answer, struct load_j
 }
 
 /* The load needs a DevAuth image only so that the job can name one. */
-static int upload_image(struct setup *setup, char id[65], struct error *error) {
-    static const char image[] = "load test image";
-    struct http_answer answer;
+static int upload_image(struct setup *setup, struct error *error) {
+    struct buffer image = {0};
+    struct devauth_image_header header;
+    struct http_answer answer = {0};
+    char path[128];
     int result = -1;
-    if (http_client_send(
-            setup->admin, "POST", "/v1/firmware?kind=devauth&family=LOAD&version=1.0.0",
-            "application/octet-stream", bytes_of(image, sizeof image), &answer, error) == 0) {
+    if (file_read(setup->image_path, 1u << 20, &image, error) != 0 ||
+        devauth_image_parse(buffer_bytes(&image), &header) != STATUS_OK) {
+        buffer_free(&image);
+        return error_set(error, ERROR_BAD_REQUEST, "%s is no DevAuth image", setup->image_path);
+    }
+    memcpy(setup->family, header.family, sizeof header.family);
+    snprintf(path, sizeof path, "/v1/firmware?kind=devauth&family=%s&version=1", setup->family);
+    if (http_client_send(setup->admin, "POST", path, "application/octet-stream",
+                         buffer_bytes(&image), &answer, error) == 0) {
         json_t *object = json_parse_object(buffer_bytes(&answer.body), error);
-        result = object == NULL ? -1 : text_member(object, "id", id, 65, error);
+        result = object == NULL
+                     ? -1
+                     : text_member(object, "id", setup->image_id, sizeof setup->image_id, error);
         json_decref(object);
     }
     http_answer_clear(&answer);
+    buffer_free(&image);
     return result;
 }
 
 static int create_and_import(struct setup *setup, const char *url, const char *ca, uint32_t count,
                              struct load_job *job, struct error *error) {
-    char image_id[65];
     char path[160];
     json_t *created = NULL;
     json_t *exported = NULL;
@@ -245,14 +259,14 @@ static int create_and_import(struct setup *setup, const char *url, const char *c
                                           .certificate_path = job->certificate_path,
                                           .key_path = job->key_path};
     struct http_client *programmer = http_client_create(&options, error);
-    if (programmer == NULL || upload_image(setup, image_id, error) != 0) {
+    if (programmer == NULL || upload_image(setup, error) != 0) {
         http_client_free(programmer);
         return -1;
     }
     json_t *request = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:[]}", "product", "load",
                                 "programmer_id", setup->programmer_id, "count", (json_int_t)count,
                                 "expires", (json_int_t)clock_now_s(&clock_system) + 86400,
-                                "chip_family", "LOAD", "devauth_id", image_id, "uids");
+                                "chip_family", setup->family, "devauth_id", setup->image_id, "uids");
     if (http_client_post(setup->admin, "/v1/jobs", request, &created, error) == 0 &&
         text_member(created, "id", job->job_id, sizeof job->job_id, error) == 0) {
         snprintf(path, sizeof path, "/v1/jobs/%s/export", job->job_id);
@@ -278,9 +292,10 @@ static int create_and_import(struct setup *setup, const char *url, const char *c
     return result;
 }
 
-int load_job_create(const char *url, const char *profile, const char *work, uint32_t count,
-                    struct load_job *job, struct error *error) {
-    struct setup setup = {.work = work};
+int load_job_create(const char *url, const char *profile, const struct load_files *files,
+                    uint32_t count, struct load_job *job, struct error *error) {
+    const char *work = files->work;
+    struct setup setup = {.work = work, .image_path = files->image};
     char *ca = path_join(profile, "ca.pem");
     char *certificate = path_join(profile, "client.pem");
     char *key = path_join(profile, "client.key");

@@ -14,11 +14,14 @@ struct load_job {
     char key_path[256];
 };
 
-/*
- * `profile` is an admin profile directory (client.pem, client.key, ca.pem), `work` an existing
- * private directory for the programmer's files. The job allows `count` units.
- */
-int load_job_create(const char *url, const char *profile, const char *work, uint32_t count,
-                    struct load_job *job, struct error *error);
+struct load_files {
+    const char *work;  /* an existing private directory, for the programmer's files */
+    const char *image; /* a DevAuth image */
+};
+
+/* `profile` is an admin profile directory (client.pem, client.key, ca.pem). The job allows `count`
+ * units. */
+int load_job_create(const char *url, const char *profile, const struct load_files *files,
+                    uint32_t count, struct load_job *job, struct error *error);
 
 #endif

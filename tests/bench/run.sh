@@ -42,7 +42,7 @@ issuing() {
     printf '%-46s %8s %8s %8s %10s %8s %8s\n' "NuSEC server, whole path" "/s" "/ C_Sign" "/ cfssl" \
         "/ openssl" "p50 ms" "p99 ms"
     mkdir -p "$LINE/load"
-    issue_load "$LINE_URL" "$NUSEC_PROFILE" "$LINE/load" "$CERTIFICATES" ${CONNECTIONS:-1 8 64} |
+    issue_load "$LINE_URL" "$NUSEC_PROFILE" "$LINE/load" "$FIRMWARE/devauth.bin" "$CERTIFICATES" ${CONNECTIONS:-1 8 64} |
         while read -r result; do
             rate=$(jq -r .per_second <<<"$result")
             printf '%-46s %8s %8s %8s %10s %8s %8s\n' \
