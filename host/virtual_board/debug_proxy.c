@@ -5,6 +5,7 @@
 #include "virtual_board/debug_requests.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -65,10 +66,21 @@ int debug_proxy_halt(struct debug_proxy *proxy) {
     return cpu_halt(&proxy->board->cpu) != 0 ? -1 : debug_proxy_settle(proxy);
 }
 
+static bool client_has_left(const struct debug_proxy *proxy) {
+    struct pollfd client = {.fd = proxy->client_fd, .events = POLLRDHUP};
+
+    return proxy->client_fd >= 0 && poll(&client, 1, 0) == 1 &&
+           (client.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
 void debug_proxy_attach(struct debug_proxy *proxy, int client_fd) {
     struct timeval timeout = {.tv_sec = SEND_TIMEOUT_S, .tv_usec = 0};
     struct board_memory *memory = &proxy->board->memory;
 
+    /* On a busy machine the end of one connection and the next one are seen together; what the
+     * first had to say comes first. */
+    while (client_has_left(proxy))
+        debug_proxy_receive(proxy);
     if (proxy->client_fd >= 0 || !board_debug_is_open(proxy->board)) {
         close(client_fd);
         return;

@@ -11,7 +11,18 @@ void uart_relay_init(struct uart_relay *relay, struct board *board) {
     relay->client_fd = -1;
 }
 
+static bool client_has_left(const struct uart_relay *relay) {
+    struct pollfd client = {.fd = relay->client_fd, .events = POLLRDHUP};
+
+    return relay->client_fd >= 0 && poll(&client, 1, 0) == 1 &&
+           (client.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
 void uart_relay_attach(struct uart_relay *relay, int client_fd) {
+    /* On a busy machine the end of one connection and the next one are seen together. Bytes that
+     * the first left behind are lost, as on a cable that was pulled. */
+    if (client_has_left(relay))
+        uart_relay_drop(relay);
     if (relay->client_fd >= 0) {
         close(client_fd);
         return;
