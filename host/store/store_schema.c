@@ -61,12 +61,13 @@ static const char schema_1[] =
     " tls_key BLOB NOT NULL, certificate_serial BLOB NOT NULL, issued INTEGER NOT NULL);"
     /* Keys are random, so a few bytes find one and keep the index small. */
     "CREATE INDEX devices_by_auth_key ON devices(substr(auth_key, 1, 8));"
-    /* Serial numbers grow with time, so this table is appended to. */
+    /* Not WITHOUT ROWID: in such a table a row above a quarter of a page takes a page of its own.
+     */
     "CREATE TABLE certificates("
-    " serial BLOB PRIMARY KEY, kind TEXT NOT NULL, hash BLOB NOT NULL, owner TEXT NOT NULL,"
+    " serial BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, hash BLOB NOT NULL, owner TEXT NOT NULL,"
     " state TEXT NOT NULL CHECK(state IN ('valid','revoked','superseded')),"
     " issued INTEGER NOT NULL, not_after INTEGER NOT NULL, revoked INTEGER, reason TEXT,"
-    " der BLOB NOT NULL, csr BLOB) WITHOUT ROWID;"
+    " der BLOB NOT NULL, csr BLOB);"
     "CREATE TABLE permits("
     " device_nonce BLOB PRIMARY KEY, unit_id BLOB NOT NULL, command INTEGER NOT NULL,"
     " auth_key_hash BLOB NOT NULL, permit BLOB NOT NULL, issued INTEGER NOT NULL) WITHOUT ROWID;"
