@@ -230,6 +230,21 @@ static int info_refresh(struct unit *unit, struct error *error) {
     return 0;
 }
 
+/* The server read the request and said no, so no permit of this request exists. Whatever else goes
+ * wrong leaves that open. */
+static bool is_refusal(enum error_code code) {
+    switch (code) {
+    case ERROR_DENIED:
+    case ERROR_REVOKED:
+    case ERROR_EXPIRED:
+    case ERROR_JOB_CLOSED:
+    case ERROR_WRONG_STATE:
+    case ERROR_NOT_FOUND:
+    case ERROR_UID_UNDER_OTHER_KEY: return true;
+    default: return false;
+    }
+}
+
 int unit_root_hash(struct unit *unit, struct error *error) {
     uint8_t nonce[32];
     uint8_t key_hash[CRYPTO_DIGEST_SIZE];
@@ -242,11 +257,14 @@ int unit_root_hash(struct unit *unit, struct error *error) {
     if (chip_permit_nonce(&unit->chip, PERMIT_ROOT_HASH, nonce, error) != 0)
         return -1;
     crypto_sha256(bytes_of(unit->chip.leaf.public_key, 64), key_hash);
+    bool asked_before = unit->permit_asked;
     unit->permit_asked = true;
     uint64_t begin = clock_monotonic_us();
     int failed = server_permit_root_hash(unit->order->server, unit->record.unit_id, nonce, key_hash,
                                          &permit, error);
     unit->server_us += clock_monotonic_us() - begin;
+    if (failed != 0 && is_refusal(error->code))
+        unit->permit_asked = asked_before;
     if (failed == 0)
         failed = chip_permit_execute(&unit->chip, buffer_bytes(&permit), error);
     buffer_free(&permit);

@@ -321,6 +321,8 @@ static void server_fault_at_every_call(struct fixture *fixture, enum fake_fault 
         run(fixture, &plan, &result);
         bool hit = fake_server.calls >= before + call;
         hits += hit ? 1 : 0;
+        /* A clear no ends the unit: an open one could never be closed. */
+        assert_true(fault != FAKE_REFUSES || result.end != UNIT_END_OPEN);
         restart(fixture);
         expect_bounded(fixture);
         finish_chip(fixture);
@@ -358,7 +360,9 @@ static void test_power_cut_at_every_step(void **state) {
     for (size_t i = 1; i < STEP_COUNT; i++) {
         struct plan plan = {.cut_at = step_names[i], .answer_ms = SHORT_ANSWER_MS};
         struct unit_result result;
-        run(fixture, &plan, &result);
+        /* On a busy machine a run may end in a timeout before it gets to the step. */
+        for (unsigned attempt = 0; attempt < 3 && plan.cut_at != NULL; attempt++)
+            run(fixture, &plan, &result);
         assert_null(plan.cut_at); /* something was cut */
         power_on(fixture);
         restart(fixture);
