@@ -33,7 +33,7 @@
 #define FAMILY "NATIVE"
 /* Patience where an answer is going to be missing; long enough for a board that makes keys on a
  * busy machine, because a false alarm costs a retry. */
-#define SHORT_ANSWER_MS 800
+#define SHORT_ANSWER_MS 1500
 
 static const char *const step_names[] = {"attach", "load",      "session",     "reserve",
                                          "keys",   "csr",       "certificate", "install",
