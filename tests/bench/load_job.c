@@ -263,10 +263,10 @@ static int create_and_import(struct setup *setup, const char *url, const char *c
         http_client_free(programmer);
         return -1;
     }
-    json_t *request = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:[]}", "product", "load",
-                                "programmer_id", setup->programmer_id, "count", (json_int_t)count,
-                                "expires", (json_int_t)clock_now_s(&clock_system) + 86400,
-                                "chip_family", setup->family, "devauth_id", setup->image_id, "uids");
+    json_t *request = json_pack(
+        "{s:s,s:s,s:I,s:I,s:s,s:s,s:[]}", "product", "load", "programmer_id", setup->programmer_id,
+        "count", (json_int_t)count, "expires", (json_int_t)clock_now_s(&clock_system) + 86400,
+        "chip_family", setup->family, "devauth_id", setup->image_id, "uids");
     if (http_client_post(setup->admin, "/v1/jobs", request, &created, error) == 0 &&
         text_member(created, "id", job->job_id, sizeof job->job_id, error) == 0) {
         snprintf(path, sizeof path, "/v1/jobs/%s/export", job->job_id);
