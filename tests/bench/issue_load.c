@@ -143,11 +143,19 @@ static int run(const struct load_target *target, const struct load_job *job, siz
     return result;
 }
 
+/* "https://host:port" */
 static int parse_url(const char *url, struct load_target *target, char host[128]) {
-    unsigned port;
-    if (sscanf(url, "https://%127[^:/]:%u", host, &port) != 2 || port > 65535) {
+    static const char scheme[] = "https://";
+    const char *name = url + sizeof scheme - 1;
+    char *end;
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0 || strchr(name, ':') == NULL) {
         return -1;
     }
+    unsigned long port = strtoul(strchr(name, ':') + 1, &end, 10);
+    if (*end != 0 || port == 0 || port > 65535) {
+        return -1;
+    }
+    snprintf(host, 128, "%.*s", (int)strcspn(name, ":"), name);
     target->host = host;
     target->port = (unsigned short)port;
     return 0;
