@@ -4,15 +4,15 @@
 
 #include "cose/cose_sign1.h"
 #include "cose/permit.h"
+#include "crypto/crypto.h"
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <string.h>
 
 #define BACKDATE_S 300
 
 void service_token_hash(const uint8_t token[32], uint8_t hash[32]) {
-    SHA256(token, 32, hash);
+    crypto_sha256(bytes_of(token, 32), hash);
 }
 
 int service_prepare_reservation(struct service *service, struct store_reservation *reservation,
@@ -54,11 +54,11 @@ static int sign_certificate(struct service *service, const struct device_csr *cs
     memcpy(write->serial, fields.serial, sizeof write->serial);
     write->not_after = INT64_MAX;
     write->der = bytes_of(issue->der, size);
-    SHA256(issue->der, size, write->certificate_hash);
+    crypto_sha256(write->der, write->certificate_hash);
     memcpy(write->auth_key, csr->auth_key, sizeof write->auth_key);
     memcpy(write->enc_key, csr->enc_key, sizeof write->enc_key);
     memcpy(write->tls_key, csr->tls_key, sizeof write->tls_key);
-    SHA256(csr->auth_key, sizeof csr->auth_key, write->auth_key_hash);
+    crypto_sha256(bytes_of(csr->auth_key, sizeof csr->auth_key), write->auth_key_hash);
     return 0;
 }
 
@@ -70,7 +70,7 @@ int service_prepare_issue(struct service *service, struct store_db *reader,
 
     write->now = service_now(service);
     write->csr = bytes_of(issue->csr, issue->csr_size);
-    SHA256(issue->csr, issue->csr_size, write->csr_hash);
+    crypto_sha256(write->csr, write->csr_hash);
     if (store_unit_find(reader, write->unit_id, &unit, error) != 0)
         return -1;
     if (strcmp(unit.programmer_id, write->programmer_id) != 0)

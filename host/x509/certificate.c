@@ -1,3 +1,5 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init: see x509_sha256 */
+
 #include "x509/certificate.h"
 
 #include "base/der.h"
@@ -12,8 +14,12 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+/* Not SHA256(): since OpenSSL 3 it looks the algorithm up anew, under locks, each time. */
 void x509_sha256(struct bytes der, uint8_t digest[32]) {
-    SHA256(der.data, der.size, digest);
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, der.data, der.size);
+    SHA256_Final(digest, &context);
 }
 
 /* Exactly one certificate, the whole of `der`. NULL otherwise. */
