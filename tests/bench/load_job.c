@@ -234,7 +234,7 @@ static int upload_image(struct setup *setup, struct error *error) {
         return error_set(error, ERROR_BAD_REQUEST, "%s is no DevAuth image", setup->image_path);
     }
     memcpy(setup->family, header.family, sizeof header.family);
-    snprintf(path, sizeof path, "/v1/firmware?kind=devauth&family=%s&version=1", setup->family);
+    snprintf(path, sizeof path, "/v1/firmware?kind=devauth&family=%s&version=0.1.0", setup->family);
     if (http_client_send(setup->admin, "POST", path, "application/octet-stream",
                          buffer_bytes(&image), &answer, error) == 0) {
         json_t *object = json_parse_object(buffer_bytes(&answer.body), error);
