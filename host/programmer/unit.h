@@ -15,8 +15,9 @@
  *   done       journal, server, ledger
  *
  * A lost link is taken up again from the step that lost it. A unit that ends before its permit was
- * asked for is failed, and its chip can start anew; after that it stays open and resumes when the
- * chip comes back, because the chip may have its identity for good.
+ * asked for, or whose permit the server clearly refused, is failed, and its chip can start anew;
+ * otherwise it stays open and resumes when the chip comes back, because the chip may have its
+ * identity for good.
  */
 #ifndef NUSEC_PROGRAMMER_UNIT_H
 #define NUSEC_PROGRAMMER_UNIT_H
