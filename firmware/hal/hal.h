@@ -26,8 +26,18 @@ struct hal_flash_geometry {
     bool stalls_fetch;      /* the CPU, interrupts included, stops meanwhile */
     uint32_t journal_first; /* device-state journal: first page number and pages per half */
     uint32_t journal_pages;
-    uint32_t application_first; /* pages BL2/BL3 images live in */
-    uint32_t application_pages;
+    uint32_t bl2_first; /* BL2's slot, which has no trailer: BL2 is not swapped */
+    uint32_t bl2_pages;
+    uint32_t primary_first;   /* BL3 is started from here, in plaintext */
+    uint32_t secondary_first; /* and arrives here, as ciphertext */
+    uint32_t slot_pages;      /* of each of the two, trailer included */
+};
+
+/* Monotonic firmware counters, in OTP. */
+enum hal_counter {
+    HAL_COUNTER_BL2 = 0,
+    HAL_COUNTER_BL3 = 1,
+    HAL_COUNTERS = 2,
 };
 
 /* Keys never leave: reached by role, no export of a private half. */
@@ -51,6 +61,16 @@ enum hal_boot_reason {
     HAL_BOOT_POWER_ON = 0,
     HAL_BOOT_REQUESTED = 1, /* hal reset() with this reason */
     HAL_BOOT_WATCHDOG = 2,
+    HAL_BOOT_STAY = 3, /* hal reset() with this reason: the bootloader stays on the link */
+};
+
+/* What the boot log tells of. Append only: the numbers are in logs. */
+enum hal_boot_event {
+    HAL_BOOT_EVENT_BL2 = 1,       /* boot_rom about BL2 */
+    HAL_BOOT_EVENT_PRIMARY = 2,   /* bootloader about the image it would start */
+    HAL_BOOT_EVENT_SECONDARY = 3, /* and about the one it would install */
+    HAL_BOOT_EVENT_SWAP = 4,      /* `reason` is an enum image_swap that was finished */
+    HAL_BOOT_EVENT_STAY = 5,      /* it waits on the link; `reason` is a hal_boot_reason */
 };
 
 struct hal {
@@ -102,6 +122,12 @@ struct hal {
     /* One step forward (or to RMA); programs OTP, verifies. DENIED backwards. */
     enum status (*life_cycle_advance)(enum hal_life_cycle to);
 
+    /* Raise: OK if the counter is there already; INVALID above counter_max; reads back. A raise cut
+     * by a power failure leaves any value between the old one and the new one. */
+    enum status (*counter_read)(enum hal_counter counter, uint32_t *value);
+    enum status (*counter_raise)(enum hal_counter counter, uint32_t value);
+    uint32_t (*counter_max)(enum hal_counter counter);
+
     /* A debugger is attached now, or has been since the last call with `clear`. */
     bool (*debug_attached)(bool clear);
     bool (*debug_locked)(void); /* effective state, since reset */
@@ -109,6 +135,13 @@ struct hal {
     void (*chip_uid)(uint8_t uid[HAL_UID_SIZE]);
     void (*reset)(enum hal_boot_reason reason); /* does not return on a device */
     enum hal_boot_reason (*boot_reason)(void);
+
+    /* Hides what the next image must not reach (this stage's RAM is wiped by the caller), then
+     * starts the image whose vector table lies at this flash offset. Returns only if it cannot. */
+    void (*enter_image)(uint32_t offset);
+    /* One line of the boot log: what a stage decided about an image. `reason` is an
+     * enum image_reason. NULL where nobody listens. */
+    void (*boot_log)(enum hal_boot_event event, uint32_t reason);
 };
 
 #endif

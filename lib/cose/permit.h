@@ -42,13 +42,37 @@ struct permit_root_hash {
     uint8_t command_key_hash[PERMIT_HASH_SIZE]; /* SHA-256 of the command-authority key X || Y */
 };
 
+/* Arguments of BOOT_KEY_HASH: {1: target, 2: hash}. */
+struct permit_boot_key_hash {
+    uint64_t target;                    /* enum devauth_target: 1 BL2, 2 BL3 */
+    uint8_t key_hash[PERMIT_HASH_SIZE]; /* SHA-256 of the boot key X || Y */
+};
+
+/* Arguments of OBJECT_ID: {1: bytes}. Those of LOCK and RMA are an empty map. */
+#define PERMIT_OBJECT_ID_MAX 64
+
 MUST_USE enum status permit_parse(struct bytes payload, struct permit *permit);
 MUST_USE enum status permit_parse_root_hash(struct bytes arguments,
                                             struct permit_root_hash *root_hash);
+
+/* INVALID for another target than 1 or 2. */
+MUST_USE enum status permit_parse_boot_key_hash(struct bytes arguments,
+                                                struct permit_boot_key_hash *boot_key_hash);
+/* Borrowed, 1 to PERMIT_OBJECT_ID_MAX bytes. */
+MUST_USE enum status permit_parse_object_id(struct bytes arguments, struct bytes *object_id);
+/* LOCK, RMA: OK only for the empty map. */
+MUST_USE enum status permit_parse_no_arguments(struct bytes arguments);
 
 /* The payload only. `permit->command` and `arguments` are ignored: they are written from
  * `root_hash`. */
 void permit_write_root_hash(struct writer *writer, const struct permit *permit,
                             const struct permit_root_hash *root_hash);
+/* Likewise. */
+void permit_write_boot_key_hash(struct writer *writer, const struct permit *permit,
+                                const struct permit_boot_key_hash *boot_key_hash);
+void permit_write_object_id(struct writer *writer, const struct permit *permit,
+                            struct bytes object_id);
+/* `permit->command` is LOCK or RMA. */
+void permit_write_no_arguments(struct writer *writer, const struct permit *permit);
 
 #endif

@@ -5,6 +5,8 @@
 
 #define JOURNAL_FIRST_PAGE (BOARD_FLASH_SIZE / BOARD_FLASH_PAGE - 2 * JOURNAL_PAGES)
 #define JOURNAL_PAGES      4u
+#define BL2_PAGES          44u /* 88 KiB */
+#define SLOT_PAGES         ((JOURNAL_FIRST_PAGE - BL2_PAGES) / 2)
 
 const struct hal_flash_geometry flash_model_geometry = {
     .size_bytes = BOARD_FLASH_SIZE,
@@ -15,8 +17,11 @@ const struct hal_flash_geometry flash_model_geometry = {
     .stalls_fetch = true,
     .journal_first = JOURNAL_FIRST_PAGE,
     .journal_pages = JOURNAL_PAGES,
-    .application_first = 0,
-    .application_pages = JOURNAL_FIRST_PAGE,
+    .bl2_first = 0,
+    .bl2_pages = BL2_PAGES,
+    .primary_first = BL2_PAGES,
+    .secondary_first = BL2_PAGES + SLOT_PAGES,
+    .slot_pages = SLOT_PAGES,
 };
 
 static bool is_inside(uint32_t offset, size_t size) {
