@@ -24,9 +24,8 @@ int hsm_boot_key_make(struct hsm_key *kek, struct hsm_boot_key *key, struct erro
 
 /* Signs with a wrapped key. ERROR_ALTERED if `kek` did not wrap it, or if its public half is not
  * the one in `key` (a row that was exchanged). Any thread. */
-int hsm_boot_key_sign(struct hsm_key *kek, const struct hsm_boot_key *key,
-                      const uint8_t digest[32], uint8_t signature[HSM_SIGNATURE_SIZE],
-                      struct error *error);
+int hsm_boot_key_sign(struct hsm_key *kek, const struct hsm_boot_key *key, const uint8_t digest[32],
+                      uint8_t signature[HSM_SIGNATURE_SIZE], struct error *error);
 
 /* A new AES-256 content key: its value (wipe it) and its wrapped form. */
 int hsm_content_key_make(struct hsm_key *kek, uint8_t value[HSM_CONTENT_KEY_SIZE],

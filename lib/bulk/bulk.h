@@ -23,11 +23,12 @@
 
 #include "base/bytes.h"
 
-#define BULK_MCTP_TYPE    0x7F
-#define BULK_HEADER_SIZE  10 /* enterprise number, kind, transfer, offset */
-#define BULK_STATE_SIZE   16
-#define BULK_BLOCK_MAX    1024
-#define BULK_MESSAGE_MAX  (BULK_HEADER_SIZE + BULK_BLOCK_MAX)
+#define BULK_MCTP_TYPE   0x7F /* MCTP_TYPE_IANA */
+#define BULK_VENDOR_ID   32473u
+#define BULK_HEADER_SIZE 10 /* enterprise number, kind, transfer, offset */
+#define BULK_STATE_SIZE  16
+#define BULK_BLOCK_MAX   1024
+#define BULK_MESSAGE_MAX (BULK_HEADER_SIZE + BULK_BLOCK_MAX)
 
 /* Device. */
 
@@ -67,19 +68,23 @@ struct bulk_sender {
     uint8_t transfer;
     uint16_t block_size;
     uint32_t sent;     /* the next offset to send */
+    uint32_t highest;  /* the furthest that ever was sent */
     uint32_t received; /* what the device has */
     uint32_t limit;
+    bool went_back;        /* since the device last took something */
     uint32_t resent_bytes; /* for statistics */
     enum status status;
 };
 
+/* Blocks are no longer than the window, the device's block size and BULK_BLOCK_MAX. */
 void bulk_sender_open(struct bulk_sender *sender, struct bytes data, uint8_t transfer,
                       uint16_t block_size, uint32_t window);
 
 /* The next DATA message; BUSY when the credit is used up or everything was sent; NO_SPACE. */
 MUST_USE enum status bulk_sender_next(struct bulk_sender *sender, struct writer *message);
 
-/* Takes a STATE message. OK, BUSY (not ours), or the status with which the device ended it. */
+/* Takes a STATE message. OK, BUSY (not ours, or one that cannot be), or the status with which the
+ * device ended the transfer. */
 MUST_USE enum status bulk_sender_handle(struct bulk_sender *sender, struct bytes message);
 
 /* Nothing came for the caller's time-out: go on from what the device is known to have. */

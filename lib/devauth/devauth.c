@@ -64,6 +64,38 @@ enum status devauth_read_link_body(struct bytes body, uint16_t *payload) {
     return reader_finish(&reader);
 }
 
+enum status devauth_read_reboot_body(struct bytes body, enum devauth_reboot *mode) {
+    struct reader reader;
+    uint8_t value = DEVAUTH_REBOOT_NORMAL;
+    reader_init(&reader, body);
+    if (body.size != 0) {
+        value = read_u8(&reader);
+    }
+    enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && value > DEVAUTH_REBOOT_STAY) {
+        status = STATUS_INVALID;
+    }
+    *mode = status == STATUS_OK ? (enum devauth_reboot)value : DEVAUTH_REBOOT_NORMAL;
+    return status;
+}
+
+enum status devauth_read_install_body(struct bytes body, struct devauth_install *install) {
+    struct reader reader;
+    reader_init(&reader, body);
+    install->target = read_u8(&reader);
+    install->size = read_u32le(&reader);
+    read_copy(&reader, install->sha256, sizeof install->sha256);
+    enum status status = reader_finish(&reader);
+    bool is_known = install->target == DEVAUTH_TARGET_BL2 || install->target == DEVAUTH_TARGET_BL3;
+    if (status == STATUS_OK && (!is_known || install->size == 0)) {
+        status = STATUS_INVALID;
+    }
+    if (status != STATUS_OK) {
+        memset(install, 0, sizeof *install);
+    }
+    return status;
+}
+
 void devauth_write_device_info(struct writer *writer, const struct devauth_device_info *info) {
     write_head(writer, DEVAUTH_DEVICE_INFO);
     write_bytes(writer, bytes_of(info->uid, sizeof info->uid));
@@ -110,8 +142,86 @@ void devauth_write_link_payload(struct writer *writer, uint16_t payload) {
     write_u16le(writer, payload);
 }
 
+void devauth_write_install_grant(struct writer *writer, const struct devauth_install_grant *grant) {
+    write_head(writer, DEVAUTH_INSTALL_BEGIN);
+    write_u8(writer, grant->transfer);
+    write_u16le(writer, grant->block_size);
+    write_u32le(writer, grant->window);
+    write_u32le(writer, grant->offset);
+}
+
+void devauth_write_install_result(struct writer *writer,
+                                  const struct devauth_install_result *result) {
+    write_head(writer, DEVAUTH_INSTALL_FINISH);
+    write_u8(writer, result->target);
+    write_u32le(writer, result->reason);
+    write_bytes(writer, bytes_of(result->digest, sizeof result->digest));
+}
+
+static void write_slot_state(struct writer *writer, const struct devauth_slot_state *slot) {
+    write_u32le(writer, slot->reason);
+    write_u8(writer, slot->major);
+    write_u8(writer, slot->minor);
+    write_u16le(writer, slot->revision);
+    write_u32le(writer, slot->build);
+    write_u32le(writer, slot->security_counter);
+}
+
+void devauth_write_boot_state(struct writer *writer, const struct devauth_boot_state *state) {
+    write_head(writer, DEVAUTH_BOOT_STATE);
+    write_u8(writer, state->stage);
+    write_u8(writer, state->boot_reason);
+    write_u8(writer, state->swap);
+    write_u8(writer, state->confirmed);
+    write_u32le(writer, state->bl2_counter);
+    write_u32le(writer, state->bl3_counter);
+    write_slot_state(writer, &state->bl2);
+    write_slot_state(writer, &state->primary);
+    write_slot_state(writer, &state->secondary);
+}
+
+void devauth_write_object_id(struct writer *writer, struct bytes object_id) {
+    write_head(writer, DEVAUTH_OBJECT_ID);
+    write_bytes(writer, object_id);
+}
+
+void devauth_write_measured_keys(struct writer *writer, const struct devauth_measured_keys *keys) {
+    write_bytes(writer, bytes_of(keys->enc_key_hash, sizeof keys->enc_key_hash));
+    write_bytes(writer, bytes_of(keys->bl2_key_hash, sizeof keys->bl2_key_hash));
+    write_bytes(writer, bytes_of(keys->bl3_key_hash, sizeof keys->bl3_key_hash));
+}
+
+static void write_measured_image(struct writer *writer,
+                                 const struct devauth_measured_image *image) {
+    write_u8(writer, image->major);
+    write_u8(writer, image->minor);
+    write_u16le(writer, image->revision);
+    write_u32le(writer, image->build);
+    write_u32le(writer, image->security_counter);
+    write_u32le(writer, image->chip_counter);
+}
+
+void devauth_write_measured_versions(struct writer *writer,
+                                     const struct devauth_measured_versions *versions) {
+    write_u8(writer, versions->stage);
+    write_measured_image(writer, &versions->bl2);
+    write_measured_image(writer, &versions->bl3);
+}
+
 void devauth_request_simple(struct writer *writer, enum devauth_command command) {
     write_head(writer, command);
+}
+
+void devauth_request_reboot(struct writer *writer, enum devauth_reboot mode) {
+    write_head(writer, DEVAUTH_REBOOT);
+    write_u8(writer, (uint8_t)mode);
+}
+
+void devauth_request_install_begin(struct writer *writer, const struct devauth_install *install) {
+    write_head(writer, DEVAUTH_INSTALL_BEGIN);
+    write_u8(writer, install->target);
+    write_u32le(writer, install->size);
+    write_bytes(writer, bytes_of(install->sha256, sizeof install->sha256));
 }
 
 void devauth_request_permit_nonce(struct writer *writer, uint8_t permit_command) {
@@ -216,4 +326,113 @@ enum status devauth_read_link_payload(struct bytes payload, uint16_t *agreed) {
     open_answer(&reader, payload, DEVAUTH_LINK_PAYLOAD);
     *agreed = read_u16le(&reader);
     return reader_finish(&reader);
+}
+
+enum status devauth_read_install_grant(struct bytes payload, struct devauth_install_grant *grant) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_INSTALL_BEGIN);
+    grant->transfer = read_u8(&reader);
+    grant->block_size = read_u16le(&reader);
+    grant->window = read_u32le(&reader);
+    grant->offset = read_u32le(&reader);
+    enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && (grant->block_size == 0 || grant->window == 0)) {
+        status = STATUS_INVALID;
+    }
+    if (status != STATUS_OK) {
+        memset(grant, 0, sizeof *grant);
+    }
+    return status;
+}
+
+enum status devauth_read_install_result(struct bytes payload,
+                                        struct devauth_install_result *result) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_INSTALL_FINISH);
+    result->target = read_u8(&reader);
+    result->reason = read_u32le(&reader);
+    read_copy(&reader, result->digest, sizeof result->digest);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(result, 0, sizeof *result);
+    }
+    return status;
+}
+
+static void read_slot_state(struct reader *reader, struct devauth_slot_state *slot) {
+    slot->reason = read_u32le(reader);
+    slot->major = read_u8(reader);
+    slot->minor = read_u8(reader);
+    slot->revision = read_u16le(reader);
+    slot->build = read_u32le(reader);
+    slot->security_counter = read_u32le(reader);
+}
+
+enum status devauth_read_boot_state(struct bytes payload, struct devauth_boot_state *state) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_BOOT_STATE);
+    state->stage = read_u8(&reader);
+    state->boot_reason = read_u8(&reader);
+    state->swap = read_u8(&reader);
+    state->confirmed = read_u8(&reader);
+    state->bl2_counter = read_u32le(&reader);
+    state->bl3_counter = read_u32le(&reader);
+    read_slot_state(&reader, &state->bl2);
+    read_slot_state(&reader, &state->primary);
+    read_slot_state(&reader, &state->secondary);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(state, 0, sizeof *state);
+    }
+    return status;
+}
+
+enum status devauth_read_object_id(struct bytes payload, struct bytes *object_id) {
+    struct reader reader;
+    open_answer(&reader, payload, DEVAUTH_OBJECT_ID);
+    *object_id = read_rest(&reader);
+    enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && object_id->size > DEVAUTH_OBJECT_ID_MAX) {
+        status = STATUS_INVALID;
+    }
+    if (status != STATUS_OK) {
+        *object_id = bytes_of(NULL, 0);
+    }
+    return status;
+}
+
+enum status devauth_read_measured_keys(struct bytes value, struct devauth_measured_keys *keys) {
+    struct reader reader;
+    reader_init(&reader, value);
+    read_copy(&reader, keys->enc_key_hash, sizeof keys->enc_key_hash);
+    read_copy(&reader, keys->bl2_key_hash, sizeof keys->bl2_key_hash);
+    read_copy(&reader, keys->bl3_key_hash, sizeof keys->bl3_key_hash);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(keys, 0, sizeof *keys);
+    }
+    return status;
+}
+
+static void read_measured_image(struct reader *reader, struct devauth_measured_image *image) {
+    image->major = read_u8(reader);
+    image->minor = read_u8(reader);
+    image->revision = read_u16le(reader);
+    image->build = read_u32le(reader);
+    image->security_counter = read_u32le(reader);
+    image->chip_counter = read_u32le(reader);
+}
+
+enum status devauth_read_measured_versions(struct bytes value,
+                                           struct devauth_measured_versions *versions) {
+    struct reader reader;
+    reader_init(&reader, value);
+    versions->stage = read_u8(&reader);
+    read_measured_image(&reader, &versions->bl2);
+    read_measured_image(&reader, &versions->bl3);
+    enum status status = reader_finish(&reader);
+    if (status != STATUS_OK) {
+        memset(versions, 0, sizeof *versions);
+    }
+    return status;
 }

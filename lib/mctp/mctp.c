@@ -30,11 +30,15 @@ void mctp_set_payload(struct mctp_endpoint *endpoint, uint16_t payload_max) {
     endpoint->payload_max = payload_max;
 }
 
-void mctp_send(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body) {
+void mctp_send_again(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body) {
     endpoint->send_type = type;
     endpoint->send_body = body;
     endpoint->sent = 0;
     endpoint->sending = true;
+}
+
+void mctp_send(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body) {
+    mctp_send_again(endpoint, type, body);
     if (endpoint->role == MCTP_REQUESTER) {
         endpoint->tag = (uint8_t)((endpoint->tag + 1) & TAG_MASK);
     }

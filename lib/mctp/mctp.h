@@ -27,6 +27,7 @@
 /* Message types (DSP0239). */
 #define MCTP_TYPE_SPDM    0x05
 #define MCTP_TYPE_SECURED 0x06
+#define MCTP_TYPE_IANA    0x7F /* vendor defined, by private enterprise number */
 
 /* Endpoint ids on our links (the link has two ends and no bus owner). */
 #define MCTP_EID_PROGRAMMER 8
@@ -85,6 +86,10 @@ void mctp_set_payload(struct mctp_endpoint *endpoint, uint16_t payload_max);
  * borrowed until mctp_send_next has said BUSY.
  */
 void mctp_send(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body);
+
+/* The same under the tag of the message before, for a stream of messages of which several are on
+ * the way at once (lib/bulk): the answer to any of them is then taken. */
+void mctp_send_again(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body);
 
 /*
  * Writes the next packet (at most MCTP_PACKET_MAX bytes). BUSY when there is nothing to send;

@@ -1,9 +1,10 @@
-/* Any bytes as a CBOR item, a COSE_Sign1, a permit, a manifest; what is accepted as an item must
- * be all of it. */
+/* Any bytes as a CBOR item, a COSE_Sign1, a permit, a manifest, a unit record; what is accepted
+ * as an item must be all of it. */
 #include "cose/cbor.h"
 #include "cose/cose_sign1.h"
 #include "cose/manifest.h"
 #include "cose/permit.h"
+#include "cose/unit_record.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct cose_sign1 message;
     struct permit permit;
     struct permit_root_hash arguments;
+    struct permit_boot_key_hash boot_key_hash;
+    struct bytes object_id;
+    struct unit_record record;
     struct manifest manifest;
     struct reader reader;
     struct bytes input = bytes_of(data, size);
@@ -26,7 +30,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     if (permit_parse(input, &permit) == STATUS_OK) {
         (void)!permit_parse_root_hash(permit.arguments, &arguments);
+        (void)!permit_parse_boot_key_hash(permit.arguments, &boot_key_hash);
+        (void)!permit_parse_no_arguments(permit.arguments);
+        if (permit_parse_object_id(permit.arguments, &object_id) == STATUS_OK &&
+            (object_id.size == 0 || object_id.size > PERMIT_OBJECT_ID_MAX)) {
+            abort();
+        }
     }
     (void)!manifest_parse(input, &manifest);
+    (void)!unit_record_parse(input, &record);
     return 0;
 }

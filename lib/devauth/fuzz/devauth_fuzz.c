@@ -9,6 +9,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const uint8_t UID[16];
 static const uint8_t KEY[64];
 
+static void read_installing(struct bytes input, struct bytes body) {
+    struct devauth_install install;
+    struct devauth_install_grant grant;
+    struct devauth_install_result result;
+    struct devauth_boot_state boot;
+    struct devauth_measured_versions versions;
+    struct bytes id;
+    enum devauth_reboot mode;
+    if (devauth_read_install_body(body, &install) == STATUS_OK && install.size == 0) {
+        abort();
+    }
+    if (devauth_read_object_id(input, &id) == STATUS_OK && id.size > DEVAUTH_OBJECT_ID_MAX) {
+        abort();
+    }
+    (void)!devauth_read_reboot_body(body, &mode);
+    (void)!devauth_read_install_grant(input, &grant);
+    (void)!devauth_read_install_result(input, &result);
+    (void)!devauth_read_boot_state(input, &boot);
+    (void)!devauth_read_measured_versions(body, &versions);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct bytes input = bytes_of(data, size);
     struct devauth_request request;
@@ -26,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         (void)!devauth_read_device_info(input, &info);
         (void)!devauth_read_public_keys(input, DEVAUTH_PUBLIC_KEYS, &keys);
+        read_installing(input, request.body);
     }
     (void)!certificate_read_requester_info(input, UID, KEY, nonce);
     if (certificate_read_names(input, &subject, key) == STATUS_OK) {
