@@ -1,6 +1,7 @@
 #include "devauth/testing/ram_chip.h"
 
 #include "crypto/crypto.h"
+#include "hal/counter.h"
 #include "hal/life_cycle.h"
 
 #include <string.h>
@@ -278,6 +279,19 @@ static const struct life_cycle_otp life_cycle_otp = {
     .lock = otp_lock,
 };
 
+static const struct counter_otp counter_otp = {
+    .read = otp_read,
+    .program = otp_program,
+};
+
+static enum status counter_value(enum hal_counter counter, uint32_t *value) {
+    return counter_otp_read(&counter_otp, counter, value);
+}
+
+static enum status raise_counter(enum hal_counter counter, uint32_t value) {
+    return counter_otp_raise(&counter_otp, counter, value);
+}
+
 static enum hal_life_cycle life_cycle(void) {
     return life_cycle_read(&life_cycle_otp);
 }
@@ -341,6 +355,9 @@ const struct hal ram_chip_hal = {
     .time_us = time_us,
     .life_cycle = life_cycle,
     .life_cycle_advance = advance,
+    .counter_read = counter_value,
+    .counter_raise = raise_counter,
+    .counter_max = counter_otp_max,
     .debug_attached = debug_attached,
     .debug_locked = debug_locked,
     .chip_uid = chip_uid,

@@ -44,6 +44,9 @@ enum status otp_model_lock(unsigned entry);
 /* The life cycle as marks in this OTP (hal/life_cycle.h). */
 enum hal_life_cycle otp_model_life_cycle(void);
 enum status otp_model_life_cycle_advance(enum hal_life_cycle to);
+/* Firmware counters in this OTP (hal/counter.h). */
+enum status otp_model_counter_read(enum hal_counter counter, uint32_t *value);
+enum status otp_model_counter_raise(enum hal_counter counter, uint32_t value);
 
 /*
  * The key store: private halves live in pages the debug proxy hides and are in RAM (hidden too)

@@ -3,6 +3,7 @@
  * bits of a word. A lock is one more operation and cannot be undone.
  */
 #include "common/board_model_private.h"
+#include "hal/counter.h"
 #include "hal/life_cycle.h"
 
 #include <string.h>
@@ -94,4 +95,17 @@ enum hal_life_cycle otp_model_life_cycle(void) {
 
 enum status otp_model_life_cycle_advance(enum hal_life_cycle to) {
     return life_cycle_advance(&life_cycle_otp, to);
+}
+
+static const struct counter_otp counter_otp = {
+    .read = otp_model_read,
+    .program = otp_model_program,
+};
+
+enum status otp_model_counter_read(enum hal_counter counter, uint32_t *value) {
+    return counter_otp_read(&counter_otp, counter, value);
+}
+
+enum status otp_model_counter_raise(enum hal_counter counter, uint32_t value) {
+    return counter_otp_raise(&counter_otp, counter, value);
 }

@@ -5,6 +5,7 @@
 
 #include "common/board_model.h"
 #include "crypto/crypto.h"
+#include "hal/counter.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -68,6 +69,9 @@ const struct hal native_board = {
     .time_us = native_clock_us,
     .life_cycle = otp_model_life_cycle,
     .life_cycle_advance = otp_model_life_cycle_advance,
+    .counter_read = otp_model_counter_read,
+    .counter_raise = otp_model_counter_raise,
+    .counter_max = counter_otp_max,
     .debug_attached = board_debug_attached,
     .debug_locked = board_debug_locked,
     .chip_uid = board_uid,
