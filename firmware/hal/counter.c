@@ -53,7 +53,7 @@ static enum status clear_bits(const struct counter_otp *otp, unsigned entry, uin
     uint8_t data[HAL_OTP_ENTRY_SIZE];
     enum status status = otp->read(entry, data);
     for (uint32_t i = 0; i < bits; i++) {
-        data[i / 8] &= (uint8_t)~(1u << (i % 8));
+        data[i / 8] &= (uint8_t) ~(1u << (i % 8));
     }
     return status == STATUS_OK ? otp->program(entry, data) : status;
 }

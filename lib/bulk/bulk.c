@@ -93,8 +93,8 @@ void bulk_sender_open(struct bulk_sender *sender, struct bytes data, uint8_t tra
         .transfer = transfer,
         .block_size = (uint16_t)smaller(smaller(block_size, window), BULK_BLOCK_MAX),
         .limit = smaller(window, size),
-        .status = data.size <= UINT32_MAX && block_size != 0 && window != 0 ? STATUS_OK
-                                                                             : STATUS_INVALID,
+        .status =
+            data.size <= UINT32_MAX && block_size != 0 && window != 0 ? STATUS_OK : STATUS_INVALID,
     };
 }
 

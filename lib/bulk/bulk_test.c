@@ -80,8 +80,8 @@ static void everything_arrives(void **state) {
 
 static void messages_as_published(void **state) {
     static const uint8_t data[] = {0, 0, 0x7E, 0xD9, 1, TRANSFER, 0, 0, 0, 0};
-    static const uint8_t answered[] = {0, 0, 0x7E, 0xD9, 2, TRANSFER, 0,    4,
-                                       0, 0, 0,    0x14, 0, 0,        0,    0};
+    static const uint8_t answered[] = {0, 0, 0x7E, 0xD9, 2, TRANSFER, 0, 4,
+                                       0, 0, 0,    0x14, 0, 0,        0, 0};
     (void)state;
     struct bytes message = next_data();
     assert_int_equal(message.size, BULK_MESSAGE_MAX);

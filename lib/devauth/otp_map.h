@@ -32,8 +32,8 @@ enum otp_entry {
     OTP_LIFE_RETIRING = 34,
     OTP_LIFE_RETIRED = 35,
     OTP_LIFE_RMA = 36,
-    OTP_COUNTER_BL2 = 40, /* firmware counters, one bit a step */
-    OTP_COUNTER_BL3 = 44, /* 44..47 */
+    OTP_COUNTER_BL2 = 40,   /* firmware counters, one bit a step */
+    OTP_COUNTER_BL3 = 44,   /* 44..47 */
     OTP_PUBLIC_COUNT = 192, /* 0..191 may be read over the link */
     OTP_SECRET_FIRST = 192, /* 192..255 belong to the port (key wrapping); never leave the chip */
 };

@@ -1,0 +1,122 @@
+#include "boot/boot_slot.h"
+
+#include "base/secret.h"
+#include "devauth/otp_map.h"
+#include "image/image_encrypt.h"
+
+#include <string.h>
+
+struct otp_hash {
+    unsigned first;
+    unsigned valid;
+};
+
+static const struct otp_hash BL2_HASH = {OTP_BOOT_KEY_BL2_HASH, OTP_BOOT_KEY_BL2_VALID};
+static const struct otp_hash BL3_HASH = {OTP_BOOT_KEY_BL3_HASH, OTP_BOOT_KEY_BL3_VALID};
+
+/* NOT_FOUND and 32 zeros, which no key hashes to, unless the group is valid. */
+static enum status read_key_hash(const struct hal *hal, const struct otp_hash *where,
+                                 uint8_t hash[CRYPTO_DIGEST_SIZE]) {
+    uint8_t mark[OTP_ENTRY_SIZE];
+    uint8_t stored[CRYPTO_DIGEST_SIZE];
+    struct writer writer;
+    memset(hash, 0, CRYPTO_DIGEST_SIZE);
+    enum status status = hal->otp_read(where->valid, mark);
+    if (status == STATUS_OK && memcmp(mark, otp_valid, sizeof mark) != 0) {
+        status = STATUS_NOT_FOUND;
+    }
+    writer_init(&writer, stored, sizeof stored);
+    for (unsigned i = 0; i < OTP_HASH_ENTRIES && status == STATUS_OK; i++) {
+        status = hal->otp_read(where->first + i, write_reserve(&writer, OTP_ENTRY_SIZE));
+    }
+    if (status == STATUS_OK) {
+        memcpy(hash, stored, sizeof stored);
+    }
+    return status;
+}
+
+static enum status make_policy(const struct hal *hal, enum boot_slot slot,
+                               struct image_policy *policy) {
+    const struct image_trailer_layout layout = boot_trailer_layout(hal);
+    enum hal_counter counter = slot == BOOT_SLOT_BL2 ? HAL_COUNTER_BL2 : HAL_COUNTER_BL3;
+    memset(policy, 0, sizeof *policy);
+    policy->header_size = BOOT_HEADER_SIZE;
+    policy->counter_maximum = hal->counter_max(counter);
+    if (slot != BOOT_SLOT_BL2) {
+        policy->content_key_size = BOOT_CONTENT_KEY_SIZE;
+        policy->reserved_size = image_trailer_reserved(&layout);
+    }
+    enum status status = hal->counter_read(counter, &policy->counter_minimum);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return read_key_hash(hal, slot == BOOT_SLOT_BL2 ? &BL2_HASH : &BL3_HASH, policy->key_hash);
+}
+
+static enum status agree(void *context, const uint8_t peer[CRYPTO_PUBLIC_KEY_SIZE],
+                         uint8_t shared[32]) {
+    const struct boot_area *area = context;
+    return area->hal->key_agree(HAL_KEY_ENC, peer, shared);
+}
+
+enum status boot_content_key(const struct hal *hal, enum boot_slot slot,
+                             struct image_header *header, uint8_t key[IMAGE_CONTENT_KEY_MAX]) {
+    struct boot_area area;
+    const struct image_source source = boot_slot_source(&area, hal, slot);
+    memset(key, 0, IMAGE_CONTENT_KEY_MAX);
+    enum status status = image_read_header(&source, header);
+    if (status == STATUS_OK && image_header_content_key_size(header) != BOOT_CONTENT_KEY_SIZE) {
+        status = STATUS_UNSUPPORTED;
+    }
+    if (status == STATUS_OK) {
+        status = image_read_content_key(&source, header, agree, &area, key);
+    }
+    return status;
+}
+
+/* Ciphertext is verified through a view that decrypts. Without the content key the image is
+ * verified as it lies there, for the reason that says most; it can then not be accepted. */
+static enum status verify_secondary(const struct hal *hal, const struct image_source *source,
+                                    const struct image_policy *policy,
+                                    struct image_report *report) {
+    struct image_decrypting_source view;
+    struct image_header header;
+    uint8_t key[IMAGE_CONTENT_KEY_MAX];
+    enum status unwrapped = boot_content_key(hal, BOOT_SLOT_SECONDARY, &header, key);
+    if (unwrapped != STATUS_OK) {
+        enum status status = image_verify(source, policy, report);
+        if (status == STATUS_OK || report->reason == IMAGE_REASON_HASH) {
+            report->reason = IMAGE_REASON_CONTENT_KEY;
+            status = STATUS_BAD_SIGNATURE;
+        }
+        return status;
+    }
+    const struct image_source plain =
+        image_decrypting_source_of(&view, source, &header, bytes_of(key, sizeof key));
+    enum status status = image_verify(&plain, policy, report);
+    secret_wipe(&view, sizeof view);
+    secret_wipe(key, sizeof key);
+    return status;
+}
+
+enum status boot_verify(const struct hal *hal, enum boot_slot slot, struct image_report *report) {
+    struct boot_area area;
+    struct image_policy policy;
+    const struct image_source source = boot_slot_source(&area, hal, slot);
+    memset(report, 0, sizeof *report);
+    report->reason = IMAGE_REASON_READ;
+    enum status policy_status = make_policy(hal, slot, &policy);
+    if (policy_status != STATUS_OK && policy_status != STATUS_NOT_FOUND) {
+        return policy_status;
+    }
+    enum status status = slot == BOOT_SLOT_SECONDARY
+                             ? verify_secondary(hal, &source, &policy, report)
+                             : image_verify(&source, &policy, report);
+    /* A chip without a key hash accepts nothing, whatever was found. */
+    if (policy_status != STATUS_OK &&
+        (status == STATUS_OK || report->reason == IMAGE_REASON_KEY)) {
+        report->reason = IMAGE_REASON_KEY;
+        status = STATUS_NOT_FOUND;
+    }
+    return status;
+}

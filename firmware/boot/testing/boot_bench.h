@@ -1,0 +1,64 @@
+/*
+ * For tests of the boot code: a chip with small slots on the testing board, and images for it.
+ */
+#ifndef NUSEC_BOOT_TESTING_BOOT_BENCH_H
+#define NUSEC_BOOT_TESTING_BOOT_BENCH_H
+
+/* cmocka.h needs these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "boot/boot.h"
+#include "common/testing_board.h"
+#include "image/image_write.h"
+
+#define BENCH_SLOT_PAGES 8
+#define BENCH_IMAGE_MAX  (BENCH_SLOT_PAGES * 2048)
+#define BENCH_LOG_MAX    32
+
+struct boot_bench {
+    struct hal hal;
+    /* What hal->enter_image was given; UINT32_MAX: nothing. */
+    uint32_t entered;
+    unsigned log_size;
+    struct {
+        enum hal_boot_event event;
+        uint32_t reason;
+    } log[BENCH_LOG_MAX];
+};
+extern struct boot_bench boot_bench;
+
+struct bench_image {
+    uint8_t data[BENCH_IMAGE_MAX];
+    size_t size;
+};
+
+struct bench_plan {
+    enum boot_slot slot; /* BL2: plain, its own key; PRIMARY: clear but flagged; SECONDARY: encrypted */
+    uint8_t fill;        /* of the payload, so that images can be told apart */
+    size_t payload_size;
+    uint32_t counter;
+    uint8_t minor; /* of the version */
+    bool other_signer;
+    bool other_device;
+};
+
+/* A provisioned chip with both key hashes, keys and erased slots. */
+void bench_chip(void);
+void bench_build(struct bench_image *image, const struct bench_plan *plan);
+/* Programs it at the start of a slot, which must be erased. */
+void bench_put(enum boot_slot slot, const struct bench_image *image);
+/* Runs the bootloader; `entered` and the log say what it did. */
+void bench_boot(void *unused);
+/* True if the primary image was started and its payload has this fill. */
+bool bench_started(uint8_t fill);
+/* The last logged reason of an event; 0: none. */
+uint32_t bench_logged(enum hal_boot_event event);
+/* A byte of the flash, for tampering. */
+uint8_t *bench_flash(enum boot_slot slot, uint32_t offset);
+
+#endif
