@@ -66,17 +66,21 @@ enum status devauth_read_link_body(struct bytes body, uint16_t *payload) {
 
 enum status devauth_read_reboot_body(struct bytes body, enum devauth_reboot *mode) {
     struct reader reader;
-    uint8_t value = DEVAUTH_REBOOT_NORMAL;
     reader_init(&reader, body);
-    if (body.size != 0) {
-        value = read_u8(&reader);
-    }
+    uint8_t value = body.size == 0 ? DEVAUTH_REBOOT_NORMAL : read_u8(&reader);
+    *mode = DEVAUTH_REBOOT_NORMAL;
     enum status status = reader_finish(&reader);
     if (status == STATUS_OK && value > DEVAUTH_REBOOT_STAY) {
         status = STATUS_INVALID;
     }
-    *mode = status == STATUS_OK ? (enum devauth_reboot)value : DEVAUTH_REBOOT_NORMAL;
+    if (status == STATUS_OK && value == DEVAUTH_REBOOT_STAY) {
+        *mode = DEVAUTH_REBOOT_STAY;
+    }
     return status;
+}
+
+static bool is_target(uint8_t target) {
+    return target == DEVAUTH_TARGET_BL2 || target == DEVAUTH_TARGET_BL3;
 }
 
 enum status devauth_read_install_body(struct bytes body, struct devauth_install *install) {
@@ -86,8 +90,7 @@ enum status devauth_read_install_body(struct bytes body, struct devauth_install 
     install->size = read_u32le(&reader);
     read_copy(&reader, install->sha256, sizeof install->sha256);
     enum status status = reader_finish(&reader);
-    bool is_known = install->target == DEVAUTH_TARGET_BL2 || install->target == DEVAUTH_TARGET_BL3;
-    if (status == STATUS_OK && (!is_known || install->size == 0)) {
+    if (status == STATUS_OK && (!is_target(install->target) || install->size == 0)) {
         status = STATUS_INVALID;
     }
     if (status != STATUS_OK) {
@@ -183,6 +186,9 @@ void devauth_write_boot_state(struct writer *writer, const struct devauth_boot_s
 void devauth_write_object_id(struct writer *writer, struct bytes object_id) {
     write_head(writer, DEVAUTH_OBJECT_ID);
     write_bytes(writer, object_id);
+    if (object_id.size > DEVAUTH_OBJECT_ID_MAX) {
+        writer->failed = true;
+    }
 }
 
 void devauth_write_measured_keys(struct writer *writer, const struct devauth_measured_keys *keys) {
@@ -214,7 +220,9 @@ void devauth_request_simple(struct writer *writer, enum devauth_command command)
 
 void devauth_request_reboot(struct writer *writer, enum devauth_reboot mode) {
     write_head(writer, DEVAUTH_REBOOT);
-    write_u8(writer, (uint8_t)mode);
+    if (mode != DEVAUTH_REBOOT_NORMAL) {
+        write_u8(writer, (uint8_t)mode);
+    }
 }
 
 void devauth_request_install_begin(struct writer *writer, const struct devauth_install *install) {
@@ -353,6 +361,9 @@ enum status devauth_read_install_result(struct bytes payload,
     result->reason = read_u32le(&reader);
     read_copy(&reader, result->digest, sizeof result->digest);
     enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && !is_target(result->target)) {
+        status = STATUS_INVALID;
+    }
     if (status != STATUS_OK) {
         memset(result, 0, sizeof *result);
     }
@@ -370,6 +381,7 @@ static void read_slot_state(struct reader *reader, struct devauth_slot_state *sl
 
 enum status devauth_read_boot_state(struct bytes payload, struct devauth_boot_state *state) {
     struct reader reader;
+    memset(state, 0, sizeof *state);
     open_answer(&reader, payload, DEVAUTH_BOOT_STATE);
     state->stage = read_u8(&reader);
     state->boot_reason = read_u8(&reader);
@@ -381,6 +393,9 @@ enum status devauth_read_boot_state(struct bytes payload, struct devauth_boot_st
     read_slot_state(&reader, &state->primary);
     read_slot_state(&reader, &state->secondary);
     enum status status = reader_finish(&reader);
+    if (status == STATUS_OK && state->confirmed > 1) {
+        status = STATUS_INVALID;
+    }
     if (status != STATUS_OK) {
         memset(state, 0, sizeof *state);
     }
@@ -426,6 +441,7 @@ static void read_measured_image(struct reader *reader, struct devauth_measured_i
 enum status devauth_read_measured_versions(struct bytes value,
                                            struct devauth_measured_versions *versions) {
     struct reader reader;
+    memset(versions, 0, sizeof *versions);
     reader_init(&reader, value);
     versions->stage = read_u8(&reader);
     read_measured_image(&reader, &versions->bl2);

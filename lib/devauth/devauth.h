@@ -57,7 +57,8 @@ enum devauth_target {
     DEVAUTH_TARGET_BL3 = 2,
 };
 
-/* Where REBOOT leads. The request's body is empty (NORMAL) or one byte. */
+/* Where REBOOT leads. The request's body is empty (NORMAL) or one byte; empty is what is sent for
+ * NORMAL. */
 enum devauth_reboot {
     DEVAUTH_REBOOT_NORMAL = 0,
     DEVAUTH_REBOOT_STAY = 1, /* the bootloader does not start BL3 but waits on the link */
@@ -95,7 +96,7 @@ struct devauth_measured_keys {
 
 /* 33 bytes: stage u8, then for BL2 and for BL3 version (major u8, minor u8, revision u16, build
  * u32), security counter of the image u32, counter of the chip u32. Zeros where there is no
- * accepted image. */
+ * accepted image; the chip's counter is told all the same. */
 struct devauth_measured_image {
     uint8_t major;
     uint8_t minor;
@@ -184,7 +185,8 @@ struct devauth_boot_state {
 
 /* Device side: requests in, responses out. */
 MUST_USE enum status devauth_read_request(struct bytes payload, struct devauth_request *request);
-/* The body must be empty: DEVICE_INFO, GENERATE_KEYS, PUBLIC_KEYS, REBOOT. */
+/* The body must be empty: DEVICE_INFO, GENERATE_KEYS, PUBLIC_KEYS, INSTALL_FINISH, BOOT_STATE,
+ * OBJECT_ID. */
 MUST_USE enum status devauth_read_empty_body(struct bytes body);
 MUST_USE enum status devauth_read_nonce_body(struct bytes body, uint8_t *permit_command);
 /* INVALID unless count is 1..DEVAUTH_OTP_READ_MAX and first + count <= 256. */
@@ -208,7 +210,7 @@ void devauth_write_install_grant(struct writer *writer, const struct devauth_ins
 void devauth_write_install_result(struct writer *writer,
                                   const struct devauth_install_result *result);
 void devauth_write_boot_state(struct writer *writer, const struct devauth_boot_state *state);
-/* Empty where there is none. */
+/* Empty where there is none; fails beyond DEVAUTH_OBJECT_ID_MAX. */
 void devauth_write_object_id(struct writer *writer, struct bytes object_id);
 /* Values of measurements KEYS and VERSIONS. */
 void devauth_write_measured_keys(struct writer *writer, const struct devauth_measured_keys *keys);
@@ -242,8 +244,10 @@ MUST_USE enum status devauth_read_link_payload(struct bytes payload, uint16_t *a
 /* INVALID for a block size or a window of 0. */
 MUST_USE enum status devauth_read_install_grant(struct bytes payload,
                                                 struct devauth_install_grant *grant);
+/* INVALID for an unknown target. */
 MUST_USE enum status devauth_read_install_result(struct bytes payload,
                                                  struct devauth_install_result *result);
+/* INVALID unless `confirmed` is 0 or 1. */
 MUST_USE enum status devauth_read_boot_state(struct bytes payload,
                                              struct devauth_boot_state *state);
 /* Borrowed; at most DEVAUTH_OBJECT_ID_MAX bytes. */

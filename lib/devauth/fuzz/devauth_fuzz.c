@@ -9,24 +9,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const uint8_t UID[16];
 static const uint8_t KEY[64];
 
-static void read_installing(struct bytes input, struct bytes body) {
+/* What a chip or a server accepts keeps the promises of devauth.h. */
+static void read_install_and_boot(struct bytes input, struct bytes body) {
     struct devauth_install install;
     struct devauth_install_grant grant;
     struct devauth_install_result result;
-    struct devauth_boot_state boot;
+    struct devauth_boot_state state;
+    struct devauth_measured_keys keys;
     struct devauth_measured_versions versions;
-    struct bytes id;
     enum devauth_reboot mode;
-    if (devauth_read_install_body(body, &install) == STATUS_OK && install.size == 0) {
+    struct bytes object_id;
+    if (devauth_read_install_body(body, &install) == STATUS_OK &&
+        (install.size == 0 || install.target < DEVAUTH_TARGET_BL2 ||
+         install.target > DEVAUTH_TARGET_BL3)) {
         abort();
     }
-    if (devauth_read_object_id(input, &id) == STATUS_OK && id.size > DEVAUTH_OBJECT_ID_MAX) {
+    if (devauth_read_install_grant(input, &grant) == STATUS_OK &&
+        (grant.block_size == 0 || grant.window == 0)) {
+        abort();
+    }
+    if (devauth_read_object_id(input, &object_id) == STATUS_OK &&
+        object_id.size > DEVAUTH_OBJECT_ID_MAX) {
         abort();
     }
     (void)!devauth_read_reboot_body(body, &mode);
-    (void)!devauth_read_install_grant(input, &grant);
     (void)!devauth_read_install_result(input, &result);
-    (void)!devauth_read_boot_state(input, &boot);
+    (void)!devauth_read_boot_state(input, &state);
+    (void)!devauth_read_measured_keys(body, &keys);
     (void)!devauth_read_measured_versions(body, &versions);
 }
 
@@ -47,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         (void)!devauth_read_device_info(input, &info);
         (void)!devauth_read_public_keys(input, DEVAUTH_PUBLIC_KEYS, &keys);
-        read_installing(input, request.body);
+        read_install_and_boot(input, request.body);
     }
     (void)!certificate_read_requester_info(input, UID, KEY, nonce);
     if (certificate_read_names(input, &subject, key) == STATUS_OK) {
