@@ -1,5 +1,7 @@
 #include "devauth/journal.h"
 
+#include "base/crc32.h"
+
 #include <string.h>
 
 #define HEADER_SIZE     16 /* of a half: magic, format, reserved, generation, CRC */
@@ -10,19 +12,6 @@
 static const uint8_t HALF_MAGIC[4] = {'N', 'S', 'J', '1'};
 static const uint8_t COMMIT_MAGIC[4] = {'D', 'O', 'N', 'E'};
 #define FORMAT 1
-
-/* CRC-32 of IEEE 802.3, bitwise: a table is not worth its space for a few KiB. */
-static uint32_t crc32_update(uint32_t crc, const uint8_t *data, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (unsigned bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-        }
-    }
-    return crc;
-}
-
-#define CRC_START 0xFFFFFFFFu
 
 static uint32_t padded(uint32_t size) {
     return (size + (JOURNAL_UNIT - 1)) & ~(uint32_t)(JOURNAL_UNIT - 1);
@@ -51,7 +40,7 @@ static uint32_t record_crc(const struct record *record, uint32_t generation) {
     write_u16le(&writer, record->type);
     write_u16le(&writer, record->size);
     write_u32le(&writer, generation);
-    return ~crc32_update(CRC_START, bytes, sizeof bytes);
+    return crc32_of(bytes_of(bytes, sizeof bytes));
 }
 
 static enum status read_header(const struct journal *journal, int32_t half, bool *is_valid,
@@ -68,7 +57,7 @@ static enum status read_header(const struct journal *journal, int32_t half, bool
     (void)read_u16le(&reader);
     *generation = read_u32le(&reader);
     uint32_t crc = read_u32le(&reader);
-    *is_valid = is_half && format == FORMAT && crc == ~crc32_update(CRC_START, bytes, 12);
+    *is_valid = is_half && format == FORMAT && crc == crc32_of(bytes_of(bytes, 12));
     return STATUS_OK;
 }
 
@@ -79,7 +68,7 @@ static void make_header(uint8_t bytes[HEADER_SIZE], uint32_t generation) {
     write_u16le(&writer, FORMAT);
     write_u16le(&writer, 0);
     write_u32le(&writer, generation);
-    write_u32le(&writer, ~crc32_update(CRC_START, bytes, 12));
+    write_u32le(&writer, crc32_of(bytes_of(bytes, 12)));
 }
 
 enum place { PLACE_FREE, PLACE_RECORD, PLACE_BROKEN };
@@ -117,14 +106,14 @@ static enum status payload_crc(const struct journal *journal, uint32_t position,
                                uint32_t *crc) {
     uint8_t chunk[CHUNK];
     uint32_t base = half_offset(journal, journal->active) + position + JOURNAL_UNIT;
-    uint32_t running = CRC_START;
+    uint32_t running = CRC32_START;
     for (uint32_t done = 0; done < size; done += CHUNK) {
         uint32_t part = size - done < CHUNK ? size - done : CHUNK;
         enum status status = journal->flash.read(base + done, chunk, part);
         if (status != STATUS_OK) {
             return status;
         }
-        running = crc32_update(running, chunk, part);
+        running = crc32_update(running, bytes_of(chunk, part));
     }
     *crc = ~running;
     return STATUS_OK;
@@ -241,7 +230,7 @@ static enum status append_start(const struct journal *journal, struct append *ap
     write_u16le(&writer, record.type);
     write_u16le(&writer, record.size);
     write_u32le(&writer, record_crc(&record, generation));
-    append->crc = CRC_START;
+    append->crc = CRC32_START;
     append->offset = offset + JOURNAL_UNIT;
     return journal->flash.program(offset, bytes, sizeof bytes);
 }
@@ -252,7 +241,7 @@ static enum status append_part(const struct journal *journal, struct append *app
     uint8_t chunk[CHUNK];
     memset(chunk, 0xFF, sizeof chunk);
     memcpy(chunk, part, size);
-    append->crc = crc32_update(append->crc, part, size);
+    append->crc = crc32_update(append->crc, bytes_of(part, size));
     enum status status = journal->flash.program(append->offset, chunk, padded(size));
     append->offset += padded(size);
     return status;
