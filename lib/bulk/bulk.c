@@ -1,5 +1,7 @@
 #include "bulk/bulk.h"
 
+#include "base/crc32.h"
+
 enum { KIND_DATA = 1, KIND_STATE = 2 };
 
 static uint32_t smaller(uint32_t a, uint32_t b) {
@@ -69,13 +71,19 @@ enum status bulk_receiver_handle(struct bulk_receiver *receiver, struct bytes me
     if (!receiver->is_open) {
         return STATUS_BUSY;
     }
-    open_message(&reader, message, KIND_DATA, receiver->transfer);
-    uint32_t offset = read_u32le(&reader);
-    struct bytes data = read_rest(&reader);
-    if (reader_finish(&reader) != STATUS_OK || data.size == 0 || data.size > BULK_BLOCK_MAX) {
+    if (message.size <= BULK_HEADER_SIZE + BULK_CRC_SIZE || message.size > BULK_MESSAGE_MAX) {
         return STATUS_BUSY;
     }
-    take(receiver, offset, data);
+    open_message(&reader, message, KIND_DATA, receiver->transfer);
+    uint32_t offset = read_u32le(&reader);
+    struct bytes data = read_bytes(&reader, message.size - BULK_HEADER_SIZE - BULK_CRC_SIZE);
+    uint32_t crc = read_u32le(&reader);
+    if (reader_finish(&reader) != STATUS_OK) {
+        return STATUS_BUSY;
+    }
+    if (crc == crc32_of(bytes_slice(message, 0, message.size - BULK_CRC_SIZE))) {
+        take(receiver, offset, data);
+    }
     write_state(receiver, response);
     return writer_check(response);
 }
@@ -106,9 +114,12 @@ enum status bulk_sender_next(struct bulk_sender *sender, struct writer *message)
         sender->limit - sender->sent < block) {
         return STATUS_BUSY;
     }
+    size_t start = message->size;
     write_head(message, KIND_DATA, sender->transfer);
     write_u32le(message, sender->sent);
     write_bytes(message, bytes_slice(sender->data, sender->sent, block));
+    write_u32le(message,
+                crc32_of(bytes_slice(writer_bytes(message), start, BULK_HEADER_SIZE + block)));
     if (writer_check(message) != STATUS_OK) {
         return STATUS_NO_SPACE;
     }
@@ -141,6 +152,9 @@ static void follow(struct bulk_sender *sender, uint32_t received) {
 
 enum status bulk_sender_handle(struct bulk_sender *sender, struct bytes message) {
     struct reader reader;
+    if (sender->status != STATUS_OK) {
+        return sender->status;
+    }
     open_message(&reader, message, KIND_STATE, sender->transfer);
     uint32_t received = read_u32le(&reader);
     uint32_t limit = read_u32le(&reader);

@@ -9,14 +9,19 @@
  * MCTP message type 7F (vendor defined, IANA; DSP0239), body:
  *
  *     enterprise number u32 big-endian = 32473 | kind u8 | transfer u8 | ...
- *     DATA (to the device)    offset u32 | bytes, 1 to the granted block size
+ *     DATA (to the device)    offset u32 | bytes, 1 to the granted block size | CRC-32 u32
  *     STATE (to the sender)   received u32 | limit u32 | status u16
  *
  * `received` is the number of bytes taken so far without a gap, `limit` the offset up to which the
  * sender may send; status 0 means go on, anything else (enum status) ends the transfer. Integers
  * are little-endian but for the enterprise number. A STATE answers every DATA. DATA that leaves a
- * gap or repeats is not taken; its STATE says where to go on (go-back-N). All DATA messages of a
- * transfer travel under one MCTP tag (mctp_send_again), since several are on the way at once.
+ * gap, repeats, or has a wrong CRC is not taken; its STATE says where to go on (go-back-N).
+ *
+ * All DATA messages of a transfer travel under one MCTP tag (the first by mctp_send, the others by
+ * mctp_send_again), since several are on the way at once. MCTP alone would then join the beginning
+ * of one to the end of a later one when exactly 4, 8, ... packets between them are lost, which is
+ * what a chip whose fetches stall while flash is erased does lose: hence the CRC
+ * (base/crc32.h, over all bytes before it). It is no protection against anybody.
  */
 #ifndef NUSEC_BULK_BULK_H
 #define NUSEC_BULK_BULK_H
@@ -26,9 +31,10 @@
 #define BULK_MCTP_TYPE   0x7F /* MCTP_TYPE_IANA */
 #define BULK_VENDOR_ID   32473u
 #define BULK_HEADER_SIZE 10 /* enterprise number, kind, transfer, offset */
+#define BULK_CRC_SIZE    4
 #define BULK_STATE_SIZE  16
 #define BULK_BLOCK_MAX   1024
-#define BULK_MESSAGE_MAX (BULK_HEADER_SIZE + BULK_BLOCK_MAX)
+#define BULK_MESSAGE_MAX (BULK_HEADER_SIZE + BULK_BLOCK_MAX + BULK_CRC_SIZE)
 
 /* Device. */
 
@@ -84,7 +90,7 @@ void bulk_sender_open(struct bulk_sender *sender, struct bytes data, uint8_t tra
 MUST_USE enum status bulk_sender_next(struct bulk_sender *sender, struct writer *message);
 
 /* Takes a STATE message. OK, BUSY (not ours, or one that cannot be), or the status with which the
- * device ended the transfer. */
+ * device ended the transfer: from then on always that. */
 MUST_USE enum status bulk_sender_handle(struct bulk_sender *sender, struct bytes message);
 
 /* Nothing came for the caller's time-out: go on from what the device is known to have. */

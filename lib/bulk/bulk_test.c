@@ -1,13 +1,13 @@
-/* Both ends of a transfer, over nothing, over a lossy pipe, and over the real framing. */
+/* Both ends of a transfer, message by message and over a pipe that loses, repeats and reorders
+ * messages. bulk_wire_test.c has the same over real frames. */
 #include "bulk/bulk.h"
 
-#include "mctp/mctp.h"
-#include "mctp/mctp_serial.h"
+#include "base/crc32.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -16,6 +16,8 @@
 #define BLOCK      1024u
 #define TRANSFER   7
 #define ENDLESS    100000
+/* A DATA message of one byte. */
+#define SMALL_BLOCK (BULK_HEADER_SIZE + 1 + BULK_CRC_SIZE)
 
 static uint8_t image[IMAGE_SIZE];
 static uint8_t taken[IMAGE_SIZE];
@@ -37,6 +39,13 @@ static enum status sink(void *context, uint32_t offset, struct bytes data) {
     assert_true(offset + data.size <= sizeof taken);
     memcpy(&taken[offset], data.data, data.size);
     return sink_result;
+}
+
+static enum status nowhere(void *context, uint32_t offset, struct bytes data) {
+    (void)context;
+    (void)offset;
+    (void)data;
+    return STATUS_OK;
 }
 
 static int start(void **state) {
@@ -78,17 +87,23 @@ static void everything_arrives(void **state) {
     assert_int_equal(sender.resent_bytes, 0);
 }
 
+/* The examples of docs/formats/bulk.md; their CRCs are Python's zlib.crc32. */
 static void messages_as_published(void **state) {
-    static const uint8_t data[] = {0, 0, 0x7E, 0xD9, 1, TRANSFER, 0, 0, 0, 0};
-    static const uint8_t answered[] = {0, 0, 0x7E, 0xD9, 2, TRANSFER, 0, 4,
-                                       0, 0, 0,    0x14, 0, 0,        0, 0};
+    static const uint8_t bytes[1032] = {0x5A, [1024] = 0x11, 0x22, 0x33, 0x44,
+                                        0x55, 0x66,          0x77, 0x88};
+    static const char first[] = "\x00\x00\x7e\xd9\x01\x07\x00\x00\x00\x00\x5a\x7a\x47\x78\x7a";
+    static const char second[] = "\x00\x00\x7e\xd9\x01\x07\x00\x04\x00\x00"
+                                 "\x11\x22\x33\x44\x55\x66\x77\x88\x1e\x23\x0c\x8a";
+    static const char answered[] = "\x00\x00\x7e\xd9\x02\x07\x00\x04\x00\x00"
+                                   "\x00\x14\x00\x00\x00\x00";
     (void)state;
-    struct bytes message = next_data();
-    assert_int_equal(message.size, BULK_MESSAGE_MAX);
-    assert_memory_equal(message.data, data, sizeof data);
-    assert_int_equal(give(message), STATUS_OK);
+    bulk_sender_open(&sender, bytes_of(bytes, 1), TRANSFER, BLOCK, WINDOW);
+    assert_true(bytes_equal(next_data(), bytes_of(first, sizeof first - 1)));
+    bulk_sender_open(&sender, bytes_of(bytes, sizeof bytes), TRANSFER, BLOCK, WINDOW);
+    assert_int_equal(give(next_data()), STATUS_OK);
     assert_int_equal(writer.size, BULK_STATE_SIZE);
-    assert_memory_equal(state_message, answered, sizeof answered);
+    assert_memory_equal(state_message, answered, BULK_STATE_SIZE);
+    assert_true(bytes_equal(next_data(), bytes_of(second, sizeof second - 1)));
 }
 
 static void the_window_is_kept(void **state) {
@@ -170,24 +185,233 @@ static void more_than_announced_is_refused(void **state) {
     assert_int_equal(receiver.received, 0);
 }
 
+/* The first block, of one byte; `message` has room for its CRC. */
+static void make_small_block(uint8_t message[SMALL_BLOCK]) {
+    struct writer small;
+    writer_init(&small, message, SMALL_BLOCK);
+    write_u32be(&small, BULK_VENDOR_ID);
+    write_u8(&small, 1);
+    write_u8(&small, TRANSFER);
+    write_u32le(&small, 0);
+    write_u8(&small, 0x5A);
+    write_u32le(&small, crc32_of(writer_bytes(&small)));
+    assert_int_equal(small.size, SMALL_BLOCK);
+}
+
 static void foreign_and_malformed_messages_get_no_answer(void **state) {
-    uint8_t message[BULK_HEADER_SIZE + 1] = {0, 0, 0x7E, 0xD9, 1, TRANSFER};
+    static uint8_t longer[BULK_MESSAGE_MAX + 1];
+    uint8_t message[SMALL_BLOCK];
     (void)state;
-    assert_int_equal(give(bytes_of(message, sizeof message)), STATUS_OK);
-    assert_int_equal(receiver.received, 1);
+    make_small_block(message);
     for (size_t i = 0; i < 6; i++) {
         message[i] ^= 1;
         assert_int_equal(give(bytes_of(message, sizeof message)), STATUS_BUSY);
+        assert_int_equal(writer.size, 0);
         message[i] ^= 1;
     }
-    for (size_t size = 0; size <= BULK_HEADER_SIZE; size++) {
+    for (size_t size = 0; size < sizeof message; size++) {
         assert_int_equal(give(bytes_of(message, size)), STATUS_BUSY);
     }
-    static uint8_t longer[BULK_MESSAGE_MAX + 1] = {0, 0, 0x7E, 0xD9, 1, TRANSFER, 1};
+    memcpy(longer, message, sizeof message);
     assert_int_equal(give(bytes_of(longer, sizeof longer)), STATUS_BUSY);
+    assert_int_equal(receiver.received, 0);
+    assert_int_equal(give(bytes_of(message, sizeof message)), STATUS_OK);
+    assert_int_equal(receiver.received, 1);
     bulk_receiver_close(&receiver);
     assert_int_equal(give(bytes_of(message, sizeof message)), STATUS_BUSY);
     assert_false(bulk_receiver_is_complete(&receiver));
+}
+
+static void a_damaged_block_is_not_taken(void **state) {
+    uint8_t message[SMALL_BLOCK];
+    (void)state;
+    make_small_block(message);
+    for (size_t i = 6; i < sizeof message; i++) {
+        message[i] ^= 0x80;
+        assert_int_equal(give(bytes_of(message, sizeof message)), STATUS_OK);
+        assert_int_equal(writer.size, BULK_STATE_SIZE); /* and its answer asks for it again */
+        assert_int_equal(receiver.received, 0);
+        assert_int_equal(receiver.status, STATUS_OK);
+        message[i] ^= 0x80;
+    }
+    /* Beyond the image, were it not damaged. */
+    bulk_receiver_open(&receiver, TRANSFER, BLOCK - 1, WINDOW, sink, NULL);
+    struct bytes block = next_data();
+    data_message[block.size - 1] ^= 1;
+    assert_int_equal(give(block), STATUS_OK);
+    assert_int_equal(receiver.status, STATUS_OK);
+    assert_int_equal(taken[0], 0);
+}
+
+/* A pipe of a few messages, one for each direction. */
+#define PIPE_MAX 12
+struct pipe {
+    uint8_t messages[PIPE_MAX][BULK_MESSAGE_MAX];
+    size_t sizes[PIPE_MAX];
+    size_t count;
+};
+static struct pipe to_chip;
+static struct pipe to_host;
+static struct {
+    unsigned lost;
+    unsigned repeated;
+    unsigned reordered;
+} happened;
+
+static void pipe_swap_last(struct pipe *pipe) {
+    uint8_t kept[BULK_MESSAGE_MAX];
+    size_t last = pipe->count - 1;
+    size_t size = pipe->sizes[last];
+    memcpy(kept, pipe->messages[last], size);
+    memcpy(pipe->messages[last], pipe->messages[last - 1], pipe->sizes[last - 1]);
+    pipe->sizes[last] = pipe->sizes[last - 1];
+    memcpy(pipe->messages[last - 1], kept, size);
+    pipe->sizes[last - 1] = size;
+}
+
+static void pipe_append(struct pipe *pipe, struct bytes message) {
+    assert_true(pipe->count < PIPE_MAX);
+    memcpy(pipe->messages[pipe->count], message.data, message.size);
+    pipe->sizes[pipe->count++] = message.size;
+}
+
+static void pipe_put(struct pipe *pipe, struct bytes message) {
+    unsigned fate = next_random() % 100;
+    if (fate < 4) {
+        happened.lost++;
+        return;
+    }
+    pipe_append(pipe, message);
+    if (fate < 8) {
+        happened.repeated++;
+        pipe_append(pipe, message);
+    } else if (fate < 12 && pipe->count > 1) {
+        happened.reordered++;
+        pipe_swap_last(pipe);
+    }
+}
+
+static bool pipe_take(struct pipe *pipe, uint8_t out[BULK_MESSAGE_MAX], size_t *size) {
+    if (pipe->count == 0) {
+        return false;
+    }
+    *size = pipe->sizes[0];
+    memcpy(out, pipe->messages[0], *size);
+    pipe->count--;
+    memmove(pipe->messages[0], pipe->messages[1], pipe->count * BULK_MESSAGE_MAX);
+    memmove(&pipe->sizes[0], &pipe->sizes[1], pipe->count * sizeof pipe->sizes[0]);
+    return true;
+}
+
+/* One thing happens, by chance: the host sends, the chip answers, or the host hears. */
+static bool something_happens(void) {
+    static uint8_t message[BULK_MESSAGE_MAX];
+    size_t size = 0;
+    unsigned first = next_random() % 3;
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned what = (first + i) % 3;
+        writer_init(&writer, data_message, sizeof data_message);
+        if (what == 0 && to_chip.count + 2 <= PIPE_MAX &&
+            bulk_sender_next(&sender, &writer) == STATUS_OK) {
+            pipe_put(&to_chip, writer_bytes(&writer));
+            return true;
+        }
+        if (what == 1 && to_host.count + 2 <= PIPE_MAX && pipe_take(&to_chip, message, &size)) {
+            assert_int_equal(give(bytes_of(message, size)), STATUS_OK);
+            pipe_put(&to_host, writer_bytes(&writer));
+            return true;
+        }
+        if (what == 2 && pipe_take(&to_host, message, &size)) {
+            assert_int_equal(bulk_sender_handle(&sender, bytes_of(message, size)), STATUS_OK);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void losses_repetitions_and_reordering_cost_time_only(void **state) {
+    (void)state;
+    memset(&happened, 0, sizeof happened);
+    for (uint32_t seed = 1; seed <= 40; seed++) {
+        unsigned silences = 0;
+        start(NULL);
+        noise = seed;
+        to_chip.count = to_host.count = 0;
+        for (unsigned i = 0; !bulk_sender_is_done(&sender); i++) {
+            assert_true(i < ENDLESS);
+            assert_true(sender.sent - receiver.received <= WINDOW ||
+                        sender.sent < receiver.received);
+            if (!something_happens()) {
+                silences++;
+                bulk_sender_timeout(&sender);
+            }
+        }
+        assert_true(bulk_receiver_is_complete(&receiver));
+        assert_memory_equal(image, taken, sizeof image);
+        assert_true(sender.resent_bytes > 0);
+        assert_true(silences < 40);
+    }
+    assert_true(happened.lost > 100 && happened.repeated > 100 && happened.reordered > 100);
+}
+
+/* 4 GiB - 1 of zeros that take no memory, for the last offsets there are. */
+static void offsets_go_to_the_end_of_32_bits(void **state) {
+    const uint32_t tail = 2 * BLOCK + 7;
+    void *zeros =
+        mmap(NULL, UINT32_MAX, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    (void)state;
+    assert_ptr_not_equal(zeros, MAP_FAILED);
+    bulk_sender_open(&sender, bytes_of(zeros, UINT32_MAX), TRANSFER, BLOCK, WINDOW);
+    sender.sent = sender.received = sender.highest = UINT32_MAX - tail;
+    sender.limit = UINT32_MAX;
+    bulk_receiver_open(&receiver, TRANSFER, UINT32_MAX, WINDOW, nowhere, NULL);
+    receiver.received = UINT32_MAX - tail;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(bulk_sender_is_done(&sender));
+        assert_int_equal(give(next_data()), STATUS_OK);
+        assert_int_equal(answer(), STATUS_OK);
+        assert_int_equal(sender.limit, UINT32_MAX);
+    }
+    assert_true(bulk_sender_is_done(&sender));
+    assert_true(bulk_receiver_is_complete(&receiver));
+    /* The very last block once more, and then one byte too many. */
+    sender.sent = UINT32_MAX - 7;
+    assert_int_equal(give(next_data()), STATUS_OK);
+    assert_int_equal(receiver.received, UINT32_MAX);
+    assert_int_equal(receiver.status, STATUS_OK);
+    receiver.received = UINT32_MAX - 7;
+    receiver.size = UINT32_MAX - 1;
+    assert_int_equal(give(bytes_of(data_message, BULK_HEADER_SIZE + 7 + BULK_CRC_SIZE)), STATUS_OK);
+    assert_int_equal(receiver.status, STATUS_INVALID);
+    /* What 32 bits cannot count is not begun. */
+    bulk_sender_open(&sender, bytes_of(zeros, (size_t)UINT32_MAX + 1), TRANSFER, BLOCK, WINDOW);
+    writer_init(&writer, data_message, sizeof data_message);
+    assert_int_equal(bulk_sender_next(&sender, &writer), STATUS_BUSY);
+    assert_int_equal(sender.status, STATUS_INVALID);
+    assert_false(bulk_sender_is_done(&sender));
+    assert_int_equal(munmap(zeros, UINT32_MAX), 0);
+}
+
+static void an_ended_transfer_stays_ended(void **state) {
+    uint8_t good[BULK_STATE_SIZE];
+    (void)state;
+    assert_int_equal(give(next_data()), STATUS_OK);
+    memcpy(good, state_message, sizeof good);
+    state_message[14] = (uint8_t)STATUS_FLASH;
+    state_message[15] = (uint8_t)(STATUS_FLASH >> 8);
+    assert_int_equal(answer(), STATUS_FLASH);
+    assert_int_equal(bulk_sender_handle(&sender, bytes_of(good, sizeof good)), STATUS_FLASH);
+    bulk_sender_timeout(&sender);
+    writer_init(&writer, data_message, sizeof data_message);
+    assert_int_equal(bulk_sender_next(&sender, &writer), STATUS_BUSY);
+    assert_false(bulk_sender_is_done(&sender));
+    /* No number is success, not even the low half of STATUS_OK's. */
+    start(NULL);
+    assert_int_equal(give(next_data()), STATUS_OK);
+    state_message[14] = (uint8_t)STATUS_OK;
+    state_message[15] = (uint8_t)(STATUS_OK >> 8);
+    assert_int_not_equal(answer(), STATUS_OK);
+    assert_false(bulk_sender_is_done(&sender));
 }
 
 static void answers_that_cannot_be_are_ignored(void **state) {
@@ -223,103 +447,6 @@ static void nothing_can_be_sent_without_room(void **state) {
     everything_arrives(state);
 }
 
-/* The wire: packets framed, some bytes hit by noise, both directions. */
-struct end {
-    struct mctp_endpoint endpoint;
-    struct mctp_serial_deframer deframer;
-    uint8_t buffer[1 + BULK_MESSAGE_MAX];
-};
-static struct end host;
-static struct end chip;
-static uint64_t wire_bytes; /* to the chip */
-
-static void end_start(struct end *end, enum mctp_role role) {
-    bool is_host = role == MCTP_REQUESTER;
-    mctp_init(&end->endpoint, role, is_host ? MCTP_EID_PROGRAMMER : MCTP_EID_DEVICE,
-              is_host ? MCTP_EID_DEVICE : MCTP_EID_PROGRAMMER, end->buffer, sizeof end->buffer);
-    mctp_set_payload(&end->endpoint, MCTP_PAYLOAD_MAX);
-    mctp_serial_init(&end->deframer);
-}
-
-/* Carries what `from` has to send; true if a whole message arrived. */
-static bool carry(struct end *from, struct end *to, unsigned hit_per_10000,
-                  struct mctp_message *message) {
-    uint8_t packet[MCTP_PACKET_MAX];
-    uint8_t frame[MCTP_SERIAL_FRAME_MAX];
-    struct writer packet_writer;
-    struct writer frame_writer;
-    struct bytes arrived;
-    bool whole = false;
-    for (;;) {
-        writer_init(&packet_writer, packet, sizeof packet);
-        if (mctp_send_next(&from->endpoint, &packet_writer) != STATUS_OK) {
-            return whole;
-        }
-        writer_init(&frame_writer, frame, sizeof frame);
-        assert_int_equal(mctp_serial_frame(writer_bytes(&packet_writer), &frame_writer), STATUS_OK);
-        wire_bytes += from == &host ? frame_writer.size : 0;
-        for (size_t i = 0; i < frame_writer.size; i++) {
-            bool is_hit = next_random() % 10000 < hit_per_10000;
-            uint8_t byte = is_hit ? (uint8_t)next_random() : frame[i];
-            if (mctp_serial_receive(&to->deframer, byte, &arrived) &&
-                mctp_receive(&to->endpoint, arrived, message) == STATUS_OK) {
-                whole = true;
-            }
-        }
-    }
-}
-
-static void transfer_over_the_wire(unsigned hit_per_10000) {
-    unsigned silent = 0;
-    end_start(&host, MCTP_REQUESTER);
-    end_start(&chip, MCTP_RESPONDER);
-    wire_bytes = 0;
-    mctp_send(&host.endpoint, BULK_MCTP_TYPE, bytes_of(NULL, 0)); /* takes a tag */
-    for (unsigned i = 0; !bulk_sender_is_done(&sender); i++) {
-        struct mctp_message message;
-        assert_true(i < ENDLESS);
-        writer_init(&writer, data_message, sizeof data_message);
-        if (bulk_sender_next(&sender, &writer) != STATUS_OK) {
-            silent++;
-            bulk_sender_timeout(&sender);
-            continue;
-        }
-        mctp_send_again(&host.endpoint, BULK_MCTP_TYPE, writer_bytes(&writer));
-        if (!carry(&host, &chip, hit_per_10000, &message)) {
-            continue;
-        }
-        if (give(bytes_of(message.body, message.size)) != STATUS_OK) {
-            continue;
-        }
-        mctp_send(&chip.endpoint, BULK_MCTP_TYPE, bytes_of(state_message, sizeof state_message));
-        if (carry(&chip, &host, hit_per_10000, &message) && message.type == BULK_MCTP_TYPE) {
-            enum status status = bulk_sender_handle(&sender, bytes_of(message.body, message.size));
-            assert_true(status == STATUS_OK || status == STATUS_BUSY);
-        }
-    }
-    assert_true(bulk_receiver_is_complete(&receiver));
-    assert_memory_equal(image, taken, sizeof image);
-    printf("noise %u in 10000 bytes: %u bytes sent again, %u silences, %.1f %% of the wire's bits "
-           "are data\n",
-           hit_per_10000, (unsigned)sender.resent_bytes, silent,
-           100.0 * (double)IMAGE_SIZE / (double)wire_bytes);
-}
-
-static void a_clean_wire_carries_it_once(void **state) {
-    (void)state;
-    transfer_over_the_wire(0);
-    assert_int_equal(sender.resent_bytes, 0);
-    assert_int_equal(host.endpoint.statistics.dropped, 0);
-}
-
-static void noise_costs_time_only(void **state) {
-    (void)state;
-    transfer_over_the_wire(2);
-    assert_true(sender.resent_bytes > 0);
-    start(NULL);
-    transfer_over_the_wire(5);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(everything_arrives, start),
@@ -334,8 +461,10 @@ int main(void) {
         cmocka_unit_test_setup(answers_that_cannot_be_are_ignored, start),
         cmocka_unit_test_setup(a_limit_never_leads_beyond_the_data, start),
         cmocka_unit_test_setup(nothing_can_be_sent_without_room, start),
-        cmocka_unit_test_setup(a_clean_wire_carries_it_once, start),
-        cmocka_unit_test_setup(noise_costs_time_only, start),
+        cmocka_unit_test_setup(a_damaged_block_is_not_taken, start),
+        cmocka_unit_test_setup(losses_repetitions_and_reordering_cost_time_only, start),
+        cmocka_unit_test_setup(offsets_go_to_the_end_of_32_bits, start),
+        cmocka_unit_test_setup(an_ended_transfer_stays_ended, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,11 +3,12 @@
  *
  * Calling sequence: mctp_init with a reassembly buffer; then
  *   sending    mctp_send once per message, mctp_send_next until it says BUSY (nothing left)
+ *              mctp_send_again instead for the second and later messages of a stream
  *   receiving  mctp_receive per packet; OK means a whole message
  *
  * The requester owns the tag: each message it sends takes the next of eight (TO set), and only the
  * answer to its latest message is accepted. The responder answers with the tag and to the endpoint
- * of the message it received last. One message is outstanding in each direction.
+ * of the message it received last. One message is outstanding in each direction, but for a stream.
  *
  * A packet that does not fit (foreign destination, wrong tag, wrong sequence number, middle packet
  * of another size, message too long) is dropped and with it the message in reassembly; the next
@@ -87,8 +88,13 @@ void mctp_set_payload(struct mctp_endpoint *endpoint, uint16_t payload_max);
  */
 void mctp_send(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body);
 
-/* The same under the tag of the message before, for a stream of messages of which several are on
- * the way at once (lib/bulk): the answer to any of them is then taken. */
+/*
+ * The same under the tag of the message before, for a stream of messages of which several are on
+ * the way at once (lib/bulk): the answer to any of them is accepted, one to a message before the
+ * stream is not. Nothing but its tag tells a message from the next, and sequence numbers count to
+ * four, so messages of a stream need a check of their own: when 4, 8, ... packets in a row are
+ * lost, the receiver may join two of them. For a responder the same as mctp_send.
+ */
 void mctp_send_again(struct mctp_endpoint *endpoint, uint8_t type, struct bytes body);
 
 /*

@@ -29,10 +29,9 @@ static void start(void) {
     }
 }
 
-/* The packets of one message. */
-static unsigned int fragment(struct mctp_endpoint *from, uint8_t type, size_t size) {
+/* The packets of the message that was begun. */
+static unsigned int send_packets(struct mctp_endpoint *from) {
     unsigned int count = 0;
-    mctp_send(from, type, bytes_of(body, size));
     for (;;) {
         struct writer writer;
         writer_init(&writer, packets[count], MCTP_PACKET_MAX);
@@ -44,6 +43,18 @@ static unsigned int fragment(struct mctp_endpoint *from, uint8_t type, size_t si
         sizes[count++] = writer.size;
         assert_true(count < PACKETS_MAX);
     }
+}
+
+/* The packets of one message. */
+static unsigned int fragment(struct mctp_endpoint *from, uint8_t type, size_t size) {
+    mctp_send(from, type, bytes_of(body, size));
+    return send_packets(from);
+}
+
+/* The same in a stream. */
+static unsigned int fragment_again(struct mctp_endpoint *from, uint8_t type, size_t size) {
+    mctp_send_again(from, type, bytes_of(body, size));
+    return send_packets(from);
 }
 
 static enum status deliver(struct mctp_endpoint *to, unsigned int index) {
@@ -220,6 +231,43 @@ static void late_and_unasked_answers_are_refused(void **state) {
     assert_int_equal(deliver(&host, 0), STATUS_LINK);
 }
 
+static void an_answer_to_any_message_of_a_stream_is_taken(void **state) {
+    uint8_t answers[4][MCTP_PACKET_MAX];
+    size_t answer_sizes[4];
+    (void)state;
+    start();
+    assert_ok(deliver_all(&device, fragment(&host, MCTP_TYPE_SPDM, 10))); /* answered late */
+    (void)fragment(&device, MCTP_TYPE_SPDM, 1);
+    memcpy(answers[0], packets[0], answer_sizes[0] = sizes[0]);
+    for (unsigned int i = 1; i < 4; i++) {
+        unsigned int count = i == 1 ? fragment(&host, MCTP_TYPE_IANA, 300)
+                                    : fragment_again(&host, MCTP_TYPE_IANA, 300);
+        assert_ok(deliver_all(&device, count));
+        assert_int_equal(message.type, MCTP_TYPE_IANA);
+        (void)fragment(&device, MCTP_TYPE_IANA, i);
+        memcpy(answers[i], packets[0], answer_sizes[i] = sizes[0]);
+    }
+    for (unsigned int i = 1; i < 4; i++) {
+        assert_ok(mctp_receive(&host, bytes_of(answers[i], answer_sizes[i]), &message));
+        assert_int_equal(message.size, i);
+    }
+    assert_int_equal(mctp_receive(&host, bytes_of(answers[0], answer_sizes[0]), &message),
+                     STATUS_LINK);
+    /* The next request of its own ends the stream. */
+    (void)fragment(&host, MCTP_TYPE_SPDM, 10);
+    assert_int_equal(mctp_receive(&host, bytes_of(answers[3], answer_sizes[3]), &message),
+                     STATUS_LINK);
+}
+
+static void a_responder_has_no_tag_of_its_own_to_keep(void **state) {
+    (void)state;
+    start();
+    assert_ok(deliver_all(&device, fragment(&host, MCTP_TYPE_SPDM, 10)));
+    assert_ok(deliver_all(&host, fragment_again(&device, MCTP_TYPE_SPDM, 10)));
+    assert_ok(deliver_all(&device, fragment(&host, MCTP_TYPE_SPDM, 10)));
+    assert_ok(deliver_all(&host, fragment_again(&device, MCTP_TYPE_SPDM, 10)));
+}
+
 static void short_packets_are_refused(void **state) {
     (void)state;
     start();
@@ -257,6 +305,8 @@ int main(void) {
         cmocka_unit_test(messages_beyond_the_buffer_are_refused),
         cmocka_unit_test(a_new_start_breaks_off_the_old_message),
         cmocka_unit_test(late_and_unasked_answers_are_refused),
+        cmocka_unit_test(an_answer_to_any_message_of_a_stream_is_taken),
+        cmocka_unit_test(a_responder_has_no_tag_of_its_own_to_keep),
         cmocka_unit_test(short_packets_are_refused),
         cmocka_unit_test(a_small_writer_loses_nothing),
     };
