@@ -64,6 +64,9 @@ static const struct error_row rows[ERROR_CODE_COUNT] = {
     [ERROR_CERTIFICATE_MISMATCH] = {"certificate_mismatch", 409, 45},
     [ERROR_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, 9},
     [ERROR_KEY_UNDER_OTHER_UID] = {"key_under_other_uid", 409, 62},
+    [ERROR_CHALLENGE_EXPIRED] = {"challenge_expired", 409, 63},
+    [ERROR_ATTESTATION_REFUSED] = {"attestation_refused", 403, 55},
+    [ERROR_IMAGE_REFUSED] = {"image_refused", 409, 56},
 };
 
 static const struct error_row *row_of(enum error_code code) {

@@ -73,6 +73,10 @@ enum error_code {
     ERROR_CERTIFICATE_MISMATCH, /* read back is not what was issued */
     ERROR_METHOD_NOT_ALLOWED,
     ERROR_KEY_UNDER_OTHER_UID, /* one AUTH key, two UIDs: a copied or emulated chip */
+    /* firmware of units */
+    ERROR_CHALLENGE_EXPIRED,   /* the nonce is used up, too old, or another step's */
+    ERROR_ATTESTATION_REFUSED, /* what the chip measures is not what was ordered */
+    ERROR_IMAGE_REFUSED,       /* a chip or a tool does not accept an image */
     ERROR_CODE_COUNT
 };
 
