@@ -234,6 +234,30 @@ int debug_port_open(struct debug_port **port, const char *endpoint, int timeout_
     return 0;
 }
 
+static enum debug_port_answer answer_of(const struct error *error) {
+    switch (error->code) {
+    case ERROR_DEVICE_DEBUG: return DEBUG_PORT_REFUSED;
+    case ERROR_TIMEOUT: return DEBUG_PORT_SILENT;
+    default: return DEBUG_PORT_ABSENT;
+    }
+}
+
+int debug_port_probe(const char *endpoint, int timeout_ms, enum debug_port_answer *answer,
+                     struct error *error) {
+    struct debug_port *port = NULL;
+    struct error leaving;
+    *answer = DEBUG_PORT_ABSENT;
+    if (debug_port_open(&port, endpoint, timeout_ms, error) != 0) {
+        *answer = answer_of(error);
+        return error->code == ERROR_USAGE || error->code == ERROR_INTERNAL ? -1 : 0;
+    }
+    *answer = DEBUG_PORT_OPEN;
+    /* A server that lets go badly has let us in all the same. */
+    (void)debug_port_detach(port, &leaving);
+    debug_port_close(port);
+    return 0;
+}
+
 void debug_port_close(struct debug_port *port) {
     if (port == NULL)
         return;

@@ -32,6 +32,23 @@ struct debug_port;
 int debug_port_open(struct debug_port **port, const char *endpoint, int timeout_ms,
                     struct error *error);
 
+/* What became of an attempt to attach. */
+enum debug_port_answer {
+    DEBUG_PORT_OPEN,    /* the debugger got in; it has left again and the core runs on */
+    DEBUG_PORT_REFUSED, /* there is a debug server, and it lets nobody at the chip */
+    DEBUG_PORT_SILENT,  /* there is one, and it does not answer */
+    DEBUG_PORT_ABSENT,  /* nothing listens at the endpoint */
+};
+
+/*
+ * Tries to attach, to learn whether it can be done. Only REFUSED says something about the chip's
+ * lock: a server that is down, or hangs, would keep everybody out of an open chip, too. A chip
+ * without power refuses as well, so the caller has to know from elsewhere that the chip is up.
+ * -1 only if the endpoint's text is none; otherwise `error` says why unless the answer is OPEN.
+ */
+int debug_port_probe(const char *endpoint, int timeout_ms, enum debug_port_answer *answer,
+                     struct error *error);
+
 /* Frees the port; NULL is fine. Without a detach first the server decides what the core does. */
 void debug_port_close(struct debug_port *port);
 

@@ -192,6 +192,37 @@ static void no_target_is_a_refusal(void **state) {
     finish();
 }
 
+static enum debug_port_answer probe(const struct script *script) {
+    enum debug_port_answer answer = DEBUG_PORT_ABSENT;
+
+    start(script);
+    assert_int_equal(debug_port_probe(server.endpoint, SHORT_TIMEOUT, &answer, &error), 0);
+    finish();
+    return answer;
+}
+
+/* A server that is down or hangs proves nothing about the chip. */
+static void a_probe_tells_refusal_from_silence(void **state) {
+    static const struct script lets_in[] = {
+        {"qSupported", {""}}, {"?", {"S05"}}, {"D", {"OK"}}, {0}};
+    static const struct script lets_in_and_hangs_up[] = {{"qSupported", {""}}, {"?", {"S05"}}, {0}};
+    static const struct script hangs_up[] = {{0}};
+    static const struct script has_no_target[] = {{"qSupported", {""}}, {"?", {"W00"}}, {0}};
+    static const struct script says_nothing[] = {{"qSupported", {SILENCE}}, {0}};
+    enum debug_port_answer answer = DEBUG_PORT_OPEN;
+
+    (void)state;
+    assert_int_equal(probe(lets_in), DEBUG_PORT_OPEN);
+    assert_int_equal(probe(lets_in_and_hangs_up), DEBUG_PORT_OPEN);
+    assert_int_equal(probe(hangs_up), DEBUG_PORT_REFUSED);
+    assert_int_equal(probe(has_no_target), DEBUG_PORT_REFUSED);
+    assert_int_equal(probe(says_nothing), DEBUG_PORT_SILENT);
+    assert_int_equal(debug_port_probe("unix:/nonexistent/debug", 100, &answer, &error), 0);
+    assert_int_equal(answer, DEBUG_PORT_ABSENT);
+    assert_int_equal(error.code, ERROR_OFFLINE);
+    assert_int_equal(debug_port_probe("/dev/ttyS0", 100, &answer, &error), -1);
+}
+
 static void errors_and_short_answers_are_failures(void **state) {
     static const char *const answers[] = {"E01", "", "a1", "a1b2c3", "zzzz", "OK"};
     uint8_t out[2];
@@ -285,6 +316,7 @@ int main(void) {
         cmocka_unit_test(silence_is_a_timeout),
         cmocka_unit_test(a_closed_connection_is_a_refusal),
         cmocka_unit_test(no_target_is_a_refusal),
+        cmocka_unit_test(a_probe_tells_refusal_from_silence),
         cmocka_unit_test(errors_and_short_answers_are_failures),
         cmocka_unit_test(refused_writes_are_failures),
         cmocka_unit_test(running_and_halting),
