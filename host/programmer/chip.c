@@ -57,10 +57,13 @@ static enum status ephemeral_read(struct bytes certificate, uint8_t public_key[6
 static bool is_believed(const struct chip *chip, const uint8_t public_key[64]) {
     uint8_t key_hash[CRYPTO_DIGEST_SIZE];
     crypto_sha256(bytes_of(public_key, 64), key_hash);
+    if (chip->any_issued && chip->shows_issued)
+        return true;
     if (chip->has_issued && chip->shows_issued &&
         memcmp(chip->leaf.sha256, chip->issued_sha256, 32) == 0)
         return true;
-    return !chip->require_issued && memcmp(key_hash, chip->mailbox_key_hash, 32) == 0;
+    return chip->has_mailbox && !chip->require_issued &&
+           memcmp(key_hash, chip->mailbox_key_hash, 32) == 0;
 }
 
 static enum status verify_chain(void *context, struct bytes blob,
@@ -114,7 +117,9 @@ int chip_open(struct chip *chip, const char *endpoint, const struct chip_options
     chip->identity = options->identity;
     chip->key_store = options->key_store;
     chip->clock = options->clock;
-    memcpy(chip->mailbox_key_hash, options->mailbox_key_hash, 32);
+    chip->stage = DEVAUTH_STAGE_DEVAUTH;
+    if (options->mailbox_key_hash != NULL)
+        chip_expect_mailbox(chip, options->mailbox_key_hash);
     const struct bytes own[3] = {buffer_bytes(&options->identity->root),
                                  buffer_bytes(&options->identity->operations_ca),
                                  buffer_bytes(&options->identity->programmer)};
@@ -149,13 +154,48 @@ void chip_require_leaf(struct chip *chip, const uint8_t leaf_sha256[32]) {
     chip->require_issued = true;
 }
 
+void chip_expect_mailbox(struct chip *chip, const uint8_t key_hash[32]) {
+    memcpy(chip->mailbox_key_hash, key_hash, 32);
+    chip->has_mailbox = true;
+}
+
+void chip_expect_anybody(struct chip *chip) {
+    chip->any_issued = true;
+}
+
+void chip_expect_stage(struct chip *chip, enum devauth_stage_id stage) {
+    chip->stage = stage;
+}
+
+bool chip_has_session(const struct chip *chip) {
+    return spdm_requester_privilege(&chip->link.requester) != SPDM_PRIVILEGE_NONE;
+}
+
 void chip_end_session(struct chip *chip) {
     struct spdm_requester *requester = &chip->link.requester;
     struct error error = {0};
-    if (spdm_requester_privilege(requester) == SPDM_PRIVILEGE_NONE)
+    if (!chip_has_session(chip))
         return;
     if (chip_link_run(&chip->link, spdm_requester_end_session(requester), &error) != 0)
         log_error_event("chip.end_session", &error);
+}
+
+int chip_meet(struct chip *chip, int patience_ms, struct devauth_device_info *info,
+              struct error *error) {
+    if (chip_link_call(&chip->link, patience_ms, error) != 0)
+        return -1;
+    return chip_info(chip, info, error);
+}
+
+/* A DevAuth that does not ask who we are would take keys from anybody. */
+static int session_judge(struct chip *chip, struct error *error) {
+    enum spdm_privilege privilege = spdm_requester_privilege(&chip->link.requester);
+    if (chip->stage == DEVAUTH_STAGE_DEVAUTH && privilege != SPDM_PRIVILEGE_PRIVILEGED)
+        return error_set(error, ERROR_DEVICE_UNTRUSTED,
+                         "the chip opened a session without asking for our certificate");
+    if (chip->stage != DEVAUTH_STAGE_DEVAUTH && !chip->shows_issued)
+        return error_set(error, ERROR_DEVICE_UNTRUSTED, "the chip shows no issued certificate");
+    return 0;
 }
 
 int chip_session(struct chip *chip, struct error *error) {
@@ -165,19 +205,15 @@ int chip_session(struct chip *chip, struct error *error) {
         chip_link_run(&chip->link, spdm_requester_get_chain(requester, DEVAUTH_SLOT), error) != 0 ||
         chip_link_run(&chip->link, spdm_requester_open_session(requester), error) != 0)
         return -1;
-    /* A chip that does not ask who we are would take keys from anybody. */
-    if (spdm_requester_privilege(requester) != SPDM_PRIVILEGE_PRIVILEGED)
-        return error_set(error, ERROR_DEVICE_UNTRUSTED,
-                         "the chip opened a session without asking for our certificate");
-    return 0;
+    return session_judge(chip, error);
 }
 
-static int nonsense(struct error *error, const char *what) {
+int chip_nonsense(struct error *error, const char *what) {
     return error_set(error, ERROR_DEVICE_LINK, "the chip's %s makes no sense", what);
 }
 
-static int simple_command(struct chip *chip, enum devauth_command command, struct bytes *answer,
-                          struct error *error) {
+int chip_simple(struct chip *chip, enum devauth_command command, struct bytes *answer,
+                struct error *error) {
     uint8_t request[COMMAND_MAX];
     struct writer writer;
     writer_init(&writer, request, sizeof request);
@@ -187,19 +223,21 @@ static int simple_command(struct chip *chip, enum devauth_command command, struc
 
 int chip_info(struct chip *chip, struct devauth_device_info *info, struct error *error) {
     struct bytes answer;
-    if (simple_command(chip, DEVAUTH_DEVICE_INFO, &answer, error) != 0)
+    if (chip_simple(chip, DEVAUTH_DEVICE_INFO, &answer, error) != 0)
         return -1;
-    return devauth_read_device_info(answer, info) == STATUS_OK ? 0 : nonsense(error, "DEVICE_INFO");
+    return devauth_read_device_info(answer, info) == STATUS_OK
+               ? 0
+               : chip_nonsense(error, "DEVICE_INFO");
 }
 
 static int keys_command(struct chip *chip, enum devauth_command command,
                         struct devauth_public_keys *keys, struct error *error) {
     struct bytes answer;
-    if (simple_command(chip, command, &answer, error) != 0)
+    if (chip_simple(chip, command, &answer, error) != 0)
         return -1;
     return devauth_read_public_keys(answer, command, keys) == STATUS_OK
                ? 0
-               : nonsense(error, "public keys");
+               : chip_nonsense(error, "public keys");
 }
 
 int chip_generate_keys(struct chip *chip, struct devauth_public_keys *keys, struct error *error) {
@@ -248,8 +286,9 @@ int chip_permit_nonce(struct chip *chip, uint8_t command, uint8_t nonce[32], str
     devauth_request_permit_nonce(&writer, command);
     if (chip_link_command(&chip->link, writer_bytes(&writer), &answer, error) != 0)
         return -1;
-    return devauth_read_permit_nonce(answer, nonce) == STATUS_OK ? 0
-                                                                 : nonsense(error, "permit nonce");
+    return devauth_read_permit_nonce(answer, nonce) == STATUS_OK
+               ? 0
+               : chip_nonsense(error, "permit nonce");
 }
 
 int chip_permit_execute(struct chip *chip, struct bytes permit, struct error *error) {
@@ -265,21 +304,37 @@ int chip_permit_execute(struct chip *chip, struct bytes permit, struct error *er
         return -1;
     return devauth_read_permit_result(answer, &result) == STATUS_OK
                ? 0
-               : nonsense(error, "answer to the permit");
+               : chip_nonsense(error, "answer to the permit");
 }
 
-int chip_otp_hash(struct chip *chip, uint8_t first, uint8_t hash[32], struct error *error) {
+static int otp_read(struct chip *chip, uint8_t first, uint8_t count, struct bytes *entries,
+                    struct error *error) {
     uint8_t request[COMMAND_MAX];
     struct writer writer;
     struct bytes answer;
-    struct bytes entries;
     writer_init(&writer, request, sizeof request);
-    devauth_request_otp_read(&writer, first, OTP_HASH_ENTRIES);
+    devauth_request_otp_read(&writer, first, count);
     if (chip_link_command(&chip->link, writer_bytes(&writer), &answer, error) != 0)
         return -1;
-    if (devauth_read_otp_entries(answer, OTP_HASH_ENTRIES, &entries) != STATUS_OK ||
-        entries.size != 32)
-        return nonsense(error, "OTP contents");
+    if (devauth_read_otp_entries(answer, count, entries) != STATUS_OK ||
+        entries->size != (size_t)count * OTP_ENTRY_SIZE)
+        return chip_nonsense(error, "OTP contents");
+    return 0;
+}
+
+int chip_otp_hash(struct chip *chip, uint8_t first, uint8_t hash[32], struct error *error) {
+    struct bytes entries;
+    if (otp_read(chip, first, OTP_HASH_ENTRIES, &entries, error) != 0)
+        return -1;
     memcpy(hash, entries.data, 32);
+    return 0;
+}
+
+int chip_otp_is_valid(struct chip *chip, uint8_t entry, bool *is_valid, struct error *error) {
+    struct bytes stored;
+    *is_valid = false;
+    if (otp_read(chip, entry, 1, &stored, error) != 0)
+        return -1;
+    *is_valid = bytes_equal(stored, bytes_of(otp_valid, OTP_ENTRY_SIZE));
     return 0;
 }

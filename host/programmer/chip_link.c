@@ -1,4 +1,4 @@
-#include "programmer/chip_link.h"
+#include "programmer/chip_link_internal.h"
 
 #include "base/clock.h"
 #include "base/endpoint.h"
@@ -17,7 +17,7 @@
 #define CONNECT_TRIES 4
 #define READ_CHUNK    512
 
-static int link_error(struct error *error, const char *what) {
+int chip_link_error(struct error *error, const char *what) {
     (void)error_set(error, ERROR_DEVICE_LINK, "UART: %s", what);
     return error_hint(error, "check the cable and that nothing else has the port open");
 }
@@ -29,6 +29,7 @@ int chip_link_open(struct chip_link *link, const char *endpoint,
     link->fd = -1;
     link->stop = options->stop;
     link->answer_ms = options->answer_ms > 0 ? options->answer_ms : CHIP_LINK_ANSWER_MS;
+    link->connect_ms = CHIP_LINK_CONNECT_MS;
     spdm_requester_init(&link->requester, options->requester);
     mctp_serial_init(&link->deframer);
     mctp_init(&link->endpoint, MCTP_REQUESTER, MCTP_EID_PROGRAMMER, MCTP_EID_DEVICE,
@@ -41,7 +42,7 @@ int chip_link_open(struct chip_link *link, const char *endpoint,
     int flags = fcntl(link->fd, F_GETFL);
     if (flags < 0 || fcntl(link->fd, F_SETFL, flags | O_NONBLOCK) != 0) {
         chip_link_close(link);
-        return link_error(error, "cannot be set up");
+        return chip_link_error(error, "cannot be set up");
     }
     return 0;
 }
@@ -55,8 +56,7 @@ void chip_link_close(struct chip_link *link) {
     link->fd = -1;
 }
 
-/* 1 ready, 0 deadline passed, -1 stopped or broken. */
-static int wait_for(const struct chip_link *link, short events, uint64_t deadline_ms) {
+int chip_link_wait(const struct chip_link *link, short events, uint64_t deadline_ms) {
     for (;;) {
         uint64_t now = clock_monotonic_ms();
         if (now >= deadline_ms)
@@ -81,15 +81,15 @@ static int write_all(struct chip_link *link, struct bytes data, struct error *er
         if (count > 0)
             sent += (size_t)count;
         else if (count < 0 && errno != EAGAIN && errno != EINTR)
-            return link_error(error, "writing failed");
-        else if (wait_for(link, POLLOUT, deadline) <= 0)
-            return link_error(error, "the target does not take data");
+            return chip_link_error(error, "writing failed");
+        else if (chip_link_wait(link, POLLOUT, deadline) <= 0)
+            return chip_link_error(error, "the target does not take data");
     }
     link->bytes += data.size;
     return 0;
 }
 
-static int frames_send(struct chip_link *link, struct error *error) {
+int chip_link_send_frames(struct chip_link *link, struct error *error) {
     uint8_t packet[MCTP_PACKET_MAX];
     uint8_t frame[MCTP_SERIAL_FRAME_MAX];
     for (;;) {
@@ -116,10 +116,18 @@ static int request_send(struct chip_link *link, struct error *error) {
     if (status != STATUS_OK)
         return 0; /* the requester is FAILED and says why */
     mctp_send(&link->endpoint, type, writer_bytes(&message));
-    return frames_send(link, error);
+    return chip_link_send_frames(link, error);
 }
 
-/* Feeds one received byte; the requester's state says what came of it. */
+static void bulk_take(struct chip_link *link, struct bytes message) {
+    if (link->bulk == NULL)
+        return; /* the last word of a transfer that is over */
+    enum status status = bulk_sender_handle(link->bulk, message);
+    (void)status; /* in the sender, too */
+}
+
+/* Feeds one received byte; the state of the requester, or of the bulk sender, says what came of it.
+ */
 static void byte_take(struct chip_link *link, uint8_t byte) {
     struct bytes packet;
     struct mctp_message message;
@@ -127,6 +135,10 @@ static void byte_take(struct chip_link *link, uint8_t byte) {
         return;
     if (mctp_receive(&link->endpoint, packet, &message) != STATUS_OK)
         return;
+    if (message.type == BULK_MCTP_TYPE) {
+        bulk_take(link, bytes_of(message.body, message.size));
+        return;
+    }
     /* A late answer to an earlier message finds nobody waiting and is dropped here. */
     if (spdm_requester_state(&link->requester) == SPDM_REQUESTER_WAIT) {
         enum status status =
@@ -135,13 +147,13 @@ static void byte_take(struct chip_link *link, uint8_t byte) {
     }
 }
 
-static int bytes_receive(struct chip_link *link, struct error *error) {
+int chip_link_receive(struct chip_link *link, struct error *error) {
     uint8_t chunk[READ_CHUNK];
     ssize_t count = read(link->fd, chunk, sizeof chunk);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (count <= 0)
-        return link_error(error, "the target's port was closed");
+        return chip_link_error(error, "the target's port was closed");
     link->bytes += (uint64_t)count;
     for (ssize_t i = 0; i < count; i++)
         byte_take(link, chunk[i]);
@@ -151,17 +163,17 @@ static int bytes_receive(struct chip_link *link, struct error *error) {
 /* The answer must be whole by the deadline; a dribble of noise does not move it. */
 static int answer_wait(struct chip_link *link, struct error *error) {
     bool connecting = link->requester.operation == SPDM_OPERATION_CONNECT;
-    int patience = connecting && CHIP_LINK_CONNECT_MS < link->answer_ms ? CHIP_LINK_CONNECT_MS
-                                                                        : link->answer_ms;
+    int patience =
+        connecting && link->connect_ms < link->answer_ms ? link->connect_ms : link->answer_ms;
     uint64_t begin_us = clock_monotonic_us();
     uint64_t deadline = clock_monotonic_ms() + (uint64_t)patience;
     int failed = 0;
     while (failed == 0 && spdm_requester_state(&link->requester) == SPDM_REQUESTER_WAIT) {
-        int ready = wait_for(link, POLLIN, deadline);
+        int ready = chip_link_wait(link, POLLIN, deadline);
         if (ready > 0)
-            failed = bytes_receive(link, error);
+            failed = chip_link_receive(link, error);
         else if (ready == 0)
-            failed = link_error(error, "the chip did not answer in time");
+            failed = chip_link_error(error, "the chip did not answer in time");
         else
             failed = error_set(error, ERROR_BUSY, "the programmer is stopping");
     }
@@ -186,7 +198,7 @@ static int failure(const struct chip_link *link, struct error *error) {
     switch (status) {
     case STATUS_PEER_ERROR: return refused(link, error);
     case STATUS_LINK:
-    case STATUS_CLOSED: return link_error(error, "the session was lost");
+    case STATUS_CLOSED: return chip_link_error(error, "the session was lost");
     case STATUS_BAD_SIGNATURE:
     case STATUS_BAD_CERTIFICATE:
     case STATUS_MISMATCH:
@@ -228,28 +240,41 @@ static int payload_agree(struct chip_link *link, struct error *error) {
     if (chip_link_command(link, writer_bytes(&writer), &answer, error) != 0)
         return -1;
     if (devauth_read_link_payload(answer, &agreed) != STATUS_OK || agreed < MCTP_PAYLOAD_BASELINE)
-        return link_error(error, "the chip's packet size makes no sense");
+        return chip_link_error(error, "the chip's packet size makes no sense");
     mctp_set_payload(&link->endpoint, agreed);
     return 0;
 }
 
-/* Not worth another try: the chip is off, gone, or does not run DevAuth. */
+/* Not worth another try: the chip is off, gone, or runs nothing of ours. */
 static int silent(struct error *error) {
     (void)error_set(error, ERROR_TIMEOUT, "UART: the chip does not answer at all");
     return error_hint(error, "check the cable, the power, and that nothing else has the port open");
 }
 
-int chip_link_connect(struct chip_link *link, struct error *error) {
+int chip_link_call(struct chip_link *link, int patience_ms, struct error *error) {
+    int answer_ms = link->answer_ms;
+    link->connect_ms = patience_ms;
     /* After a fault the chip may be back at the baseline; it takes any size up to what it agreed.
      */
     mctp_set_payload(&link->endpoint, MCTP_PAYLOAD_BASELINE);
+    int failed = chip_link_run(link, spdm_requester_connect(&link->requester), error);
+    link->connect_ms = CHIP_LINK_CONNECT_MS;
+    /* Nothing is computed for this answer either, and a chip may be on its way down. */
+    link->answer_ms = answer_ms < CHIP_LINK_CONNECT_MS ? answer_ms : CHIP_LINK_CONNECT_MS;
+    if (failed == 0)
+        failed = payload_agree(link, error);
+    link->answer_ms = answer_ms;
+    return failed;
+}
+
+int chip_link_connect(struct chip_link *link, struct error *error) {
     int failed = -1;
     for (int i = 0; i < CONNECT_TRIES && failed != 0; i++) {
-        failed = chip_link_run(link, spdm_requester_connect(&link->requester), error);
+        failed = chip_link_call(link, CHIP_LINK_CONNECT_MS, error);
         if (failed != 0 && error->code != ERROR_DEVICE_LINK)
             return -1;
     }
-    return failed != 0 ? silent(error) : payload_agree(link, error);
+    return failed != 0 ? silent(error) : 0;
 }
 
 int chip_link_command(struct chip_link *link, struct bytes payload, struct bytes *answer,

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "programmer/job_boot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,23 @@ int job_check(struct job *job, struct error *error) {
         *error = job->problem;
     (void)pthread_mutex_unlock(&job->problem_lock);
     return failed;
+}
+
+uint32_t job_unfinished(const struct job *job, const struct job_numbers *numbers) {
+    struct job_boot boot;
+    struct error unknown;
+    if (job_boot_read(&job->package, &boot, &unknown) != 0 || !boot.wanted)
+        return numbers->open;
+    return numbers->open + numbers->booting;
+}
+
+const char *job_state(struct job *job, const struct job_numbers *numbers) {
+    struct error error;
+    if (job_check(job, &error) != 0)
+        return job->journal == NULL ? "damaged" : "stopped";
+    if (numbers->remaining > 0)
+        return "active";
+    return job_unfinished(job, numbers) + numbers->unreported > 0 ? "finishing" : "complete";
 }
 
 static int diverged(const struct job *job, uint64_t sequence, const char *why,

@@ -64,6 +64,13 @@ int job_store(const char *state_directory, const struct package *package, struct
 /* 0 if units may be made; else why not (damaged, stopped). */
 int job_check(struct job *job, struct error *error);
 
+/* Units of the job that were begun and whose chips have to come back: those open, and for a job
+ * with firmware also those that have only their identity. */
+uint32_t job_unfinished(const struct job *job, const struct job_numbers *numbers);
+
+/* "active", "finishing", "complete", "stopped" or "damaged" (docs/formats/control.md). */
+const char *job_state(struct job *job, const struct job_numbers *numbers);
+
 /*
  * Sends the entries the server does not have. ERROR_LEDGER_DIVERGED when the two ledgers disagree:
  * the job is then stopped for good and the message names the entry.

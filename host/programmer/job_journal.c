@@ -25,10 +25,16 @@ enum entry_type {
     ENTRY_IDENTIFIED,
     ENTRY_FAILED,
     ENTRY_REPORTED,
+    ENTRY_BEGUN,
+    ENTRY_ENDED,
+    ENTRY_SECURED,
+    ENTRY_RECORDED,
+    ENTRY_DONE,
     ENTRY_TYPES
 };
 
 #define FROM(state) (1U << (state))
+#define FROM_BOOT   (FROM(JOB_UNIT_IDENTIFIED) | FROM(JOB_UNIT_SECURED))
 static const struct {
     const char *name;
     unsigned from; /* states the unit may be in */
@@ -42,10 +48,18 @@ static const struct {
     [ENTRY_REFUSED] = {"refused", FROM(JOB_UNIT_RESERVING), JOB_UNIT_REFUSED},
     [ENTRY_ISSUED] = {"issued", FROM(JOB_UNIT_RESERVED), JOB_UNIT_ISSUED},
     [ENTRY_IDENTIFIED] = {"identified", FROM(JOB_UNIT_ISSUED), JOB_UNIT_IDENTIFIED},
-    [ENTRY_FAILED] = {"failed", FROM(JOB_UNIT_RESERVED) | FROM(JOB_UNIT_ISSUED), JOB_UNIT_FAILED},
-    /* keeps the state, notes that the server knows it */
+    [ENTRY_FAILED] = {"failed",
+                      FROM(JOB_UNIT_RESERVED) | FROM(JOB_UNIT_ISSUED) | FROM_BOOT |
+                          FROM(JOB_UNIT_RECORDED),
+                      JOB_UNIT_FAILED},
+    /* keep the state: NONE */
     [ENTRY_REPORTED] = {"reported", FROM(JOB_UNIT_IDENTIFIED) | FROM(JOB_UNIT_FAILED),
                         JOB_UNIT_NONE},
+    [ENTRY_BEGUN] = {"begun", FROM_BOOT, JOB_UNIT_NONE},
+    [ENTRY_ENDED] = {"ended", FROM_BOOT, JOB_UNIT_NONE},
+    [ENTRY_SECURED] = {"secured", FROM(JOB_UNIT_IDENTIFIED), JOB_UNIT_SECURED},
+    [ENTRY_RECORDED] = {"recorded", FROM_BOOT | FROM(JOB_UNIT_RECORDED), JOB_UNIT_RECORDED},
+    [ENTRY_DONE] = {"done", FROM(JOB_UNIT_RECORDED), JOB_UNIT_DONE},
 };
 
 const char *job_unit_state_name(enum job_unit_state state) {
@@ -57,6 +71,9 @@ const char *job_unit_state_name(enum job_unit_state state) {
         [JOB_UNIT_IDENTIFIED] = "identified",
         [JOB_UNIT_FAILED] = "failed",
         [JOB_UNIT_REFUSED] = "refused",
+        [JOB_UNIT_SECURED] = "secured",
+        [JOB_UNIT_RECORDED] = "recorded",
+        [JOB_UNIT_DONE] = "done",
     };
     return names[state];
 }
@@ -68,39 +85,62 @@ static int entry_type_of(const char *name) {
     return -1;
 }
 
+static int digest_take(const struct ledger_entry *entry, const char *key, uint8_t out[32]) {
+    struct bytes digest;
+    if (ledger_body_bytes(entry, key, &digest) != 0 || digest.size != 32)
+        return -1;
+    memcpy(out, digest.data, 32);
+    return 0;
+}
+
+static int milliseconds_take(const struct ledger_entry *entry, struct job_unit *unit) {
+    uint64_t number = 0;
+    if (ledger_body_number(entry, "milliseconds", &number) != 0 || number > UINT32_MAX)
+        return -1;
+    unit->milliseconds = (uint32_t)number;
+    return 0;
+}
+
+static int attempt_take(const struct ledger_entry *entry, struct job_unit *unit) {
+    uint64_t number = 0;
+    if (ledger_body_number(entry, "attempt", &number) != 0 || number == 0 || number > UINT32_MAX)
+        return -1;
+    unit->attempt = (uint32_t)number;
+    unit->reported = false;
+    unit->unit_id[0] = '\0';
+    return 0;
+}
+
+static int step_take(const struct ledger_entry *entry, struct job_unit *unit) {
+    return ledger_body_text(entry, "step", unit->step, sizeof unit->step);
+}
+
 /* Body members an entry type needs are taken into the unit; -1 if one is missing. */
 static int body_take(enum entry_type type, const struct ledger_entry *entry,
                      struct job_unit *unit) {
-    uint64_t number = 0;
-    struct bytes digest;
     switch (type) {
-    case ENTRY_RESERVING:
-        if (ledger_body_number(entry, "attempt", &number) != 0 || number == 0 ||
-            number > UINT32_MAX)
-            return -1;
-        unit->attempt = (uint32_t)number;
-        unit->reported = false;
-        unit->unit_id[0] = '\0';
-        return 0;
+    case ENTRY_RESERVING: return attempt_take(entry, unit);
     case ENTRY_RESERVED:
         return ledger_body_text(entry, "unit", unit->unit_id, sizeof unit->unit_id);
     case ENTRY_REFUSED: return ledger_body_text(entry, "reason", unit->reason, sizeof unit->reason);
-    case ENTRY_ISSUED:
-        if (ledger_body_bytes(entry, "certificate", &digest) != 0 || digest.size != 32)
-            return -1;
-        memcpy(unit->certificate_sha256, digest.data, 32);
-        return 0;
+    case ENTRY_ISSUED: return digest_take(entry, "certificate", unit->certificate_sha256);
     case ENTRY_FAILED:
-        if (ledger_body_text(entry, "step", unit->step, sizeof unit->step) != 0 ||
+        unit->reported = false;
+        if (step_take(entry, unit) != 0 ||
             ledger_body_text(entry, "reason", unit->reason, sizeof unit->reason) != 0)
             return -1;
-        /* fall through */
-    case ENTRY_IDENTIFIED:
-        if (ledger_body_number(entry, "milliseconds", &number) != 0 || number > UINT32_MAX)
-            return -1;
-        unit->milliseconds = (uint32_t)number;
-        return 0;
+        return milliseconds_take(entry, unit);
+    case ENTRY_IDENTIFIED: unit->is_identified = true; return milliseconds_take(entry, unit);
     case ENTRY_REPORTED: unit->reported = true; return 0;
+    case ENTRY_BEGUN:
+    case ENTRY_ENDED: return step_take(entry, unit);
+    case ENTRY_SECURED: return 0;
+    case ENTRY_RECORDED:
+        unit->reported = false;
+        if (digest_take(entry, "record", unit->record_sha256) != 0)
+            return -1;
+        return milliseconds_take(entry, unit);
+    case ENTRY_DONE: unit->reported = true; return 0;
     default: return -1;
     }
 }
@@ -131,7 +171,7 @@ static const char *entry_apply(void *context, const struct ledger_entry *entry) 
         return "an entry its unit is not in a state for";
     if (body_take((enum entry_type)type, entry, unit) != 0)
         return "an entry with a member missing";
-    if (type != ENTRY_REPORTED)
+    if (transitions[type].to != JOB_UNIT_NONE)
         unit->state = transitions[type].to;
     unit->updated_s = entry->time;
     return NULL;
@@ -222,8 +262,25 @@ static bool unit_is_open(const struct job_unit *unit) {
            unit->state == JOB_UNIT_ISSUED;
 }
 
-static bool unit_is_final(const struct job_unit *unit) {
-    return unit->state == JOB_UNIT_IDENTIFIED || unit->state == JOB_UNIT_FAILED;
+static bool unit_is_booting(const struct job_unit *unit) {
+    return unit->state == JOB_UNIT_IDENTIFIED || unit->state == JOB_UNIT_SECURED;
+}
+
+static bool unit_is_done(const struct job_unit *unit) {
+    return unit->state == JOB_UNIT_RECORDED || unit->state == JOB_UNIT_DONE;
+}
+
+/* There is something to tell the server. */
+static bool unit_is_unreported(const struct job_unit *unit) {
+    return !unit->reported &&
+           (unit_is_booting(unit) || unit_is_done(unit) || unit->state == JOB_UNIT_FAILED);
+}
+
+/* What has been IDENTIFIED stays counted whatever becomes of it; a chip that was not, and failed,
+ * only until the server knows. */
+static bool unit_is_counted(const struct job_unit *unit) {
+    return unit_is_open(unit) || unit->is_identified ||
+           (unit->state == JOB_UNIT_FAILED && !unit->reported);
 }
 
 static void numbers_take(const struct job_journal *journal, struct job_numbers *numbers) {
@@ -231,13 +288,13 @@ static void numbers_take(const struct job_journal *journal, struct job_numbers *
     uint32_t taken = 0;
     for (size_t i = 0; i < journal->units.count; i++) {
         const struct job_unit *unit = &journal->units.units[i];
-        bool unreported = unit_is_final(unit) && !unit->reported;
         numbers->open += unit_is_open(unit) ? 1 : 0;
-        numbers->identified += unit->state == JOB_UNIT_IDENTIFIED ? 1 : 0;
+        numbers->booting += unit_is_booting(unit) ? 1 : 0;
+        numbers->done += unit_is_done(unit) ? 1 : 0;
+        numbers->identified += unit_is_booting(unit) || unit_is_done(unit) ? 1 : 0;
         numbers->failed += unit->state == JOB_UNIT_FAILED ? 1 : 0;
-        numbers->unreported += unreported ? 1 : 0;
-        if (unit_is_open(unit) || unit->state == JOB_UNIT_IDENTIFIED || unreported)
-            taken++;
+        numbers->unreported += unit_is_unreported(unit) ? 1 : 0;
+        taken += unit_is_counted(unit) ? 1 : 0;
     }
     numbers->remaining = taken < journal->count ? journal->count - taken : 0;
 }
@@ -257,7 +314,7 @@ static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID
     if (known != NULL && known->state != JOB_UNIT_NONE) {
         if (unit_is_open(known))
             return 0;
-        if (known->state == JOB_UNIT_IDENTIFIED)
+        if (known->is_identified)
             return error_set(error, ERROR_ALREADY_IDENTIFIED, "this chip has its identity already");
         attempt = known->attempt + 1;
     }
@@ -357,6 +414,41 @@ int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const
 int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error) {
     struct ledger_member members[2] = {{0}, member_text("state", job_unit_state_name(unit->state))};
     return unit_append(journal, unit, ENTRY_REPORTED, members, 2, error);
+}
+
+static int step_append(struct job_journal *journal, struct job_unit *unit, enum entry_type type,
+                       const char *step, struct error *error) {
+    struct ledger_member members[2] = {{0}, member_text("step", step)};
+    return unit_append(journal, unit, type, members, 2, error);
+}
+
+int job_journal_begun(struct job_journal *journal, struct job_unit *unit, const char *step,
+                      struct error *error) {
+    return step_append(journal, unit, ENTRY_BEGUN, step, error);
+}
+
+int job_journal_ended(struct job_journal *journal, struct job_unit *unit, const char *step,
+                      struct error *error) {
+    return step_append(journal, unit, ENTRY_ENDED, step, error);
+}
+
+int job_journal_secured(struct job_journal *journal, struct job_unit *unit, struct error *error) {
+    struct ledger_member members[1] = {{0}};
+    return unit_append(journal, unit, ENTRY_SECURED, members, 1, error);
+}
+
+int job_journal_recorded(struct job_journal *journal, struct job_unit *unit,
+                         const uint8_t record_sha256[32], uint32_t milliseconds,
+                         struct error *error) {
+    struct ledger_member members[3] = {{0},
+                                       member_bytes("record", record_sha256, 32),
+                                       member_number("milliseconds", milliseconds)};
+    return unit_append(journal, unit, ENTRY_RECORDED, members, 3, error);
+}
+
+int job_journal_done(struct job_journal *journal, struct job_unit *unit, struct error *error) {
+    struct ledger_member members[2] = {{0}, member_bytes("record", unit->record_sha256, 32)};
+    return unit_append(journal, unit, ENTRY_DONE, members, 2, error);
 }
 
 bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit *unit) {

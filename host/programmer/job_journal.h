@@ -9,12 +9,16 @@
  *
  * Unit states (the transition table is in job_journal.c):
  *
- *     -> RESERVING -> RESERVED -> ISSUED -> IDENTIFIED
- *           |            \___________\____> FAILED (-> RESERVING, next attempt)
+ *     -> RESERVING -> RESERVED -> ISSUED -> IDENTIFIED -> SECURED -> RECORDED -> DONE
+ *           |            \___________\__________\____________\__________\____> FAILED
  *           \-> REFUSED (-> RESERVING, next attempt)
  *
- * Remaining = count of the job less the units that are in work, identified, or failed without the
- * server knowing it yet. The server's own number may be lower, and it decides.
+ * A job without firmware ends at IDENTIFIED, one with firmware at DONE; one that leaves debug open
+ * has no SECURED. A unit that FAILED before IDENTIFIED may start anew (RESERVING, next attempt);
+ * after that its chip is lost to the job and stays counted.
+ *
+ * Remaining = count of the job less the units that are in work, identified or beyond, lost, or
+ * failed without the server knowing it yet. The server's own number may be lower, and it decides.
  *
  * Thread-safe; the calls of one unit come from one thread at a time.
  */
@@ -36,7 +40,10 @@ enum job_unit_state {
     JOB_UNIT_ISSUED, /* the certificate exists and may be in the chip */
     JOB_UNIT_IDENTIFIED,
     JOB_UNIT_FAILED,
-    JOB_UNIT_REFUSED, /* the server said no; nothing is counted */
+    JOB_UNIT_REFUSED,  /* the server said no; nothing is counted */
+    JOB_UNIT_SECURED,  /* debug is locked for good */
+    JOB_UNIT_RECORDED, /* the chip is finished; its record is signed and kept (job_file.h) */
+    JOB_UNIT_DONE,     /* the server has the record */
 };
 const char *job_unit_state_name(enum job_unit_state state);
 
@@ -44,10 +51,12 @@ struct job_unit {
     uint8_t uid[JOB_UID_SIZE];
     uint32_t attempt;
     enum job_unit_state state;
-    bool reported; /* the server has acknowledged IDENTIFIED or FAILED */
+    bool reported;      /* the server has acknowledged IDENTIFIED, FAILED or DONE */
+    bool is_identified; /* has been IDENTIFIED: counted for good */
     char unit_id[JOB_UNIT_ID_MAX + 1];
     uint8_t certificate_sha256[32]; /* from ISSUED on */
-    char step[JOB_STEP_MAX + 1];    /* FAILED: where */
+    char step[JOB_STEP_MAX + 1]; /* FAILED: where; else the last one begun that cannot be undone */
+    uint8_t record_sha256[32];   /* from RECORDED on */
     char reason[JOB_REASON_MAX + 1];
     uint32_t milliseconds;
     uint64_t updated_s;
@@ -93,13 +102,26 @@ int job_journal_identified(struct job_journal *journal, struct job_unit *unit,
 int job_journal_failed(struct job_journal *journal, struct job_unit *unit, const char *step,
                        const char *reason, uint32_t milliseconds, struct error *error);
 int job_journal_reported(struct job_journal *journal, struct job_unit *unit, struct error *error);
+/* A step that cannot be undone is about to be done, and was seen to have been done. */
+int job_journal_begun(struct job_journal *journal, struct job_unit *unit, const char *step,
+                      struct error *error);
+int job_journal_ended(struct job_journal *journal, struct job_unit *unit, const char *step,
+                      struct error *error);
+int job_journal_secured(struct job_journal *journal, struct job_unit *unit, struct error *error);
+/* Again when the server did not take the last record. */
+int job_journal_recorded(struct job_journal *journal, struct job_unit *unit,
+                         const uint8_t record_sha256[32], uint32_t milliseconds,
+                         struct error *error);
+int job_journal_done(struct job_journal *journal, struct job_unit *unit, struct error *error);
 
 struct job_numbers {
     uint64_t sequence; /* of the newest package imported */
     uint32_t count;
     uint32_t remaining;
-    uint32_t open; /* RESERVING, RESERVED, ISSUED */
-    uint32_t identified;
+    uint32_t open;       /* RESERVING, RESERVED, ISSUED */
+    uint32_t identified; /* IDENTIFIED or beyond, not FAILED */
+    uint32_t booting;    /* of these: IDENTIFIED, SECURED: a job with firmware has to finish them */
+    uint32_t done;       /* of these: RECORDED, DONE */
     uint32_t failed;
     uint32_t unreported; /* final, the server does not know yet */
 };

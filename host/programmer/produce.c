@@ -6,8 +6,9 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "programmer/produce_check.h"
 #include "programmer/recovery.h"
-#include "programmer/unit.h"
+#include "programmer/site.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,9 @@ struct production {
     struct programmer *programmer;
     struct control_call *call;
     struct job *job;
+    enum unit_mode mode;
     struct firmware firmware;
+    struct image_store images;
     struct site sites[PROGRAMMER_SITES_MAX];
     size_t site_count;
 };
@@ -44,14 +47,6 @@ static void on_progress(void *context, const struct unit_progress *progress) {
     control_event(site->production->call, event);
 }
 
-static int site_read(const json_t *object, struct unit_site *site, struct error *error) {
-    if (json_read_string(object, "name", &site->name, error) != 0 ||
-        json_read_string(object, "debug", &site->debug, error) != 0 ||
-        json_read_string(object, "uart", &site->uart, error) != 0)
-        return -1;
-    return 0;
-}
-
 /* Two names for one chip would let two threads fight over it. */
 static int sites_check(const struct production *production, const struct unit_site *site,
                        struct error *error) {
@@ -63,6 +58,12 @@ static int sites_check(const struct production *production, const struct unit_si
                              site->name);
     }
     return 0;
+}
+
+/* An absent member is false. */
+static int flag_read(const json_t *params, const char *key, bool *value, struct error *error) {
+    *value = false;
+    return json_object_get(params, key) != NULL ? json_read_bool(params, key, value, error) : 0;
 }
 
 static int sites_read(struct production *production, const json_t *params, struct error *error) {
@@ -84,36 +85,9 @@ static int sites_read(struct production *production, const json_t *params, struc
     return 0;
 }
 
-static int site_take(struct programmer *programmer, struct site *site, struct error *error) {
-    int free_slot = -1;
-    bool busy = false;
-    (void)pthread_mutex_lock(&programmer->sites_lock);
-    for (int i = 0; i < PROGRAMMER_SITES_MAX; i++) {
-        if (programmer->busy_sites[i] == NULL)
-            free_slot = i;
-        else if (strcmp(programmer->busy_sites[i], site->order.site.debug) == 0)
-            busy = true;
-    }
-    if (!busy && free_slot >= 0) {
-        programmer->busy_sites[free_slot] = strdup(site->order.site.debug);
-        site->slot = programmer->busy_sites[free_slot] != NULL ? free_slot : -1;
-    }
-    (void)pthread_mutex_unlock(&programmer->sites_lock);
-    if (site->slot >= 0)
-        return 0;
-    return error_set(error, ERROR_BUSY, busy ? "site %s is at work" : "too many sites at work: %s",
-                     site->order.site.name);
-}
-
 static void sites_give(struct production *production) {
-    struct programmer *programmer = production->programmer;
-    (void)pthread_mutex_lock(&programmer->sites_lock);
     for (size_t i = 0; i < production->site_count; i++)
-        if (production->sites[i].slot >= 0) {
-            free(programmer->busy_sites[production->sites[i].slot]);
-            programmer->busy_sites[production->sites[i].slot] = NULL;
-        }
-    (void)pthread_mutex_unlock(&programmer->sites_lock);
+        site_give(production->programmer, production->sites[i].slot);
 }
 
 static void *site_thread(void *argument) {
@@ -126,11 +100,13 @@ static void sites_run(struct production *production) {
     struct programmer *programmer = production->programmer;
     for (size_t i = 0; i < production->site_count; i++) {
         struct site *site = &production->sites[i];
+        site->order.mode = production->mode;
         site->order.job = production->job;
         site->order.server = programmer->server;
         site->order.identity = &programmer->identity;
         site->order.key_store = &programmer->key_store;
         site->order.firmware = &production->firmware;
+        site->order.images = &production->images;
         site->order.clock = programmer->clock;
         site->order.stop = &programmer->stop;
         site->order.on_progress = on_progress;
@@ -150,6 +126,9 @@ static const char *end_name(enum unit_end end) {
     switch (end) {
     case UNIT_END_IDENTIFIED: return "identified";
     case UNIT_END_ALREADY: return "already_identified";
+    case UNIT_END_DONE: return "done";
+    case UNIT_END_ALREADY_DONE: return "already_done";
+    case UNIT_END_PLANNED: return "planned";
     case UNIT_END_OPEN: return "open";
     case UNIT_END_FAILED: break;
     }
@@ -164,6 +143,8 @@ static json_t *unit_answer(const struct site *site) {
         result->step, "resumed", (int)result->resumed, "reported", (int)result->reported, "seconds",
         result->seconds, "times", "debug", result->debug_s, "link", result->link_s, "server",
         result->server_s, "link_bytes", (json_int_t)result->link_bytes);
+    if (result->message[0] != '\0')
+        (void)json_object_set_new(unit, "message", json_string(result->message));
     if (result->error.code != ERROR_NONE) {
         (void)json_object_set_new(unit, "code", json_string(error_name(result->error.code)));
         (void)json_object_set_new(unit, "reason", json_string(result->error.message));
@@ -175,24 +156,28 @@ static json_t *unit_answer(const struct site *site) {
 static json_t *production_answer(const struct production *production) {
     struct job_numbers numbers;
     json_int_t identified = 0;
+    json_int_t done = 0;
     json_int_t failed = 0;
     json_t *units = json_array();
     for (size_t i = 0; i < production->site_count; i++) {
         enum unit_end end = production->sites[i].result.end;
         identified += end == UNIT_END_IDENTIFIED ? 1 : 0;
+        done += end == UNIT_END_DONE ? 1 : 0;
         failed += end == UNIT_END_FAILED || end == UNIT_END_OPEN ? 1 : 0;
         (void)json_array_append_new(units, unit_answer(&production->sites[i]));
     }
     job_journal_numbers(production->job->journal, &numbers);
-    return json_pack("{s:I,s:I,s:I,s:o}", "identified", identified, "failed", failed, "remaining",
-                     (json_int_t)numbers.remaining, "units", units);
+    return json_pack("{s:I,s:I,s:I,s:I,s:o}", "identified", identified, "done", done, "failed",
+                     failed, "remaining", (json_int_t)numbers.remaining, "units", units);
 }
 
 /* Nothing to make and nothing to finish: say so before any chip is touched. */
 static int room_check(struct production *production, struct error *error) {
     struct job_numbers numbers;
+    if (production->mode == UNIT_DRY_RUN)
+        return 0;
     job_journal_numbers(production->job->journal, &numbers);
-    if (numbers.remaining > 0 || numbers.open > 0)
+    if (numbers.remaining > 0 || job_unfinished(production->job, &numbers) > 0)
         return 0;
     (void)error_set(error, ERROR_JOB_FULL, "all %u units of the job are made", numbers.count);
     return error_hint(error, "ask the OEM for a job with more units");
@@ -217,13 +202,16 @@ static int production_start(struct production *production, struct error *error) 
         firmware_get(programmer->server, &order, &production->firmware, error) != 0)
         return -1;
     for (size_t i = 0; i < production->site_count; i++)
-        if (site_take(programmer, &production->sites[i], error) != 0)
+        if (site_take(programmer, &production->sites[i].order.site, &production->sites[i].slot,
+                      error) != 0)
             return -1;
     return 0;
 }
 
 static int production_run(struct production *production, json_t **result, struct error *error) {
     struct error unsynced;
+    image_store_open(&production->images, production->programmer->directory,
+                     production->programmer->server);
     int failed = production_start(production, error);
     if (failed == 0) {
         sites_run(production);
@@ -233,12 +221,30 @@ static int production_run(struct production *production, json_t **result, struct
     }
     sites_give(production);
     firmware_free(&production->firmware);
+    image_store_close(&production->images);
+    return failed;
+}
+
+static int sites_check_run(struct production *production, json_t **result, struct error *error) {
+    struct programmer *programmer = production->programmer;
+    const struct unit_site *sites[PROGRAMMER_SITES_MAX];
+    int failed = 0;
+    for (size_t i = 0; i < production->site_count && failed == 0; i++) {
+        struct site *site = &production->sites[i];
+        sites[i] = &site->order.site;
+        failed = site_take(programmer, &site->order.site, &site->slot, error);
+    }
+    if (failed == 0)
+        *result = produce_check(programmer, production->job, sites, production->site_count);
+    sites_give(production);
     return failed;
 }
 
 static int produce_locked(struct programmer *programmer, const json_t *params,
                           struct control_call *call, json_t **result, struct error *error) {
     const char *id = NULL;
+    bool is_dry = false;
+    bool is_check = false;
     struct production *production = calloc(1, sizeof *production);
     if (production == NULL)
         return error_set(error, ERROR_INTERNAL, "out of memory");
@@ -247,9 +253,13 @@ static int produce_locked(struct programmer *programmer, const json_t *params,
     int failed = -1;
     if (programmer_check_prepared(programmer, error) == 0 &&
         json_read_string(params, "job_id", &id, error) == 0 &&
+        flag_read(params, "dry_run", &is_dry, error) == 0 &&
+        flag_read(params, "check", &is_check, error) == 0 &&
         sites_read(production, params, error) == 0 &&
         (production->job = programmer_job_use(programmer, id, error)) != NULL) {
-        failed = production_run(production, result, error);
+        production->mode = is_dry ? UNIT_DRY_RUN : UNIT_MAKE;
+        failed = is_check ? sites_check_run(production, result, error)
+                          : production_run(production, result, error);
         programmer_job_release(programmer, production->job);
     }
     free(production);

@@ -20,6 +20,8 @@ const struct control_method programmer_methods[] = {
     {"package.import", programmer_package_import},
     {"package.inspect", programmer_package_inspect},
     {"produce", programmer_produce},
+    {"chip.show", programmer_chip_show},
+    {"chip.rma", programmer_chip_rma},
     {"report", programmer_report},
 };
 const size_t programmer_method_count = sizeof programmer_methods / sizeof programmer_methods[0];

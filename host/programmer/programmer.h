@@ -97,6 +97,8 @@ control_method_function programmer_prepare_software;
 control_method_function programmer_package_import;
 control_method_function programmer_package_inspect;
 control_method_function programmer_produce;
+control_method_function programmer_chip_show;
+control_method_function programmer_chip_rma;
 control_method_function programmer_status;
 control_method_function programmer_report;
 

@@ -1,6 +1,10 @@
 #include "programmer/recovery.h"
 
 #include "base/log.h"
+#include "crypto/crypto.h"
+#include "programmer/job_file.h"
+
+#include <string.h>
 
 #define INTERRUPTED_STEP   "reserve"
 #define INTERRUPTED_REASON "interrupted before the chip got its certificate"
@@ -18,6 +22,31 @@ int recovery_report(struct job *job, struct server *server, struct job_unit *uni
     if (server_report(server, unit->unit_id, &outcome, SERVER_PATIENCE_PROMPT_MS, error) != 0)
         return -1;
     return job_journal_reported(job->journal, unit, error);
+}
+
+static int record_read(struct job *job, const struct job_unit *unit, struct buffer *record,
+                       struct error *error) {
+    uint8_t digest[CRYPTO_DIGEST_SIZE];
+    if (job_file_read(job, unit->uid, JOB_FILE_RECORD, record, error) != 0)
+        return -1;
+    crypto_sha256(buffer_bytes(record), digest);
+    if (memcmp(digest, unit->record_sha256, sizeof digest) != 0)
+        return error_set(error, ERROR_ALTERED, "the unit record is not the one in the journal");
+    return 0;
+}
+
+int recovery_record(struct job *job, struct server *server, struct job_unit *unit, long patience_ms,
+                    struct error *error) {
+    struct buffer record = {0};
+    int failed = record_read(job, unit, &record, error);
+    if (failed == 0)
+        failed = server_record(server, unit->unit_id, buffer_bytes(&record), patience_ms, error);
+    if (failed == 0)
+        failed = job_journal_done(job->journal, unit, error);
+    if (failed == 0)
+        job_file_forget(job, unit->uid, JOB_FILE_RECORD);
+    buffer_free(&record);
+    return failed;
 }
 
 /* Whether the server ever saw the reservation is not known: asking again finds it or makes it. */
@@ -38,6 +67,8 @@ static int unit_settle(struct job *job, struct server *server, struct job_unit *
     if (unit->state == JOB_UNIT_RESERVED &&
         job_journal_failed(job->journal, unit, INTERRUPTED_STEP, INTERRUPTED_REASON, 0, error) != 0)
         return -1;
+    if (unit->state == JOB_UNIT_RECORDED)
+        return recovery_record(job, server, unit, SERVER_PATIENCE_PROMPT_MS, error);
     bool final = unit->state == JOB_UNIT_IDENTIFIED || unit->state == JOB_UNIT_FAILED;
     if (!final || unit->reported)
         return 0;
@@ -47,7 +78,8 @@ static int unit_settle(struct job *job, struct server *server, struct job_unit *
 static bool needs_settling(const struct job_unit *unit) {
     switch (unit->state) {
     case JOB_UNIT_RESERVING:
-    case JOB_UNIT_RESERVED: return true;
+    case JOB_UNIT_RESERVED:
+    case JOB_UNIT_RECORDED: return true;
     case JOB_UNIT_IDENTIFIED:
     case JOB_UNIT_FAILED: return !unit->reported;
     default: return false;

@@ -5,8 +5,10 @@
  *   identified or failed, not acknowledged   the report is sent again (the server takes repeats)
  *   reserving, reserved                      nothing was given to the chip: reported as failed, the
  *                                            count comes back, the chip starts anew
- *   issued                                   left open: the chip may have its identity; it resumes
- *                                            when it comes back (unit.h)
+ *   recorded                                 the unit record is sent again; one that has grown too
+ *                                            old for the server is made anew when the chip comes
+ * back identified or secured, job with firmware left open likewise issued left open: the chip may
+ * have its identity; it resumes when it comes back (unit.h)
  */
 #ifndef NUSEC_PROGRAMMER_RECOVERY_H
 #define NUSEC_PROGRAMMER_RECOVERY_H
@@ -19,6 +21,11 @@ int recovery_run(struct job *job, struct server *server, struct error *error);
 
 /* Reports the end of one unit and notes the answer. One try. */
 int recovery_report(struct job *job, struct server *server, struct job_unit *unit,
+                    struct error *error);
+
+/* Sends the record that is kept for a RECORDED unit and notes the answer: DONE. ERROR_NOT_FOUND if
+ * it is not kept any more, ERROR_ALTERED if it is not the one in the journal. */
+int recovery_record(struct job *job, struct server *server, struct job_unit *unit, long patience_ms,
                     struct error *error);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "programmer/job_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,21 +16,25 @@ bool retention_is_over(struct job *job, uint64_t now_s) {
         job->package.expiry_s > now_s - RETENTION_S)
         return false;
     job_journal_numbers(job->journal, &numbers);
-    return numbers.open == 0 && numbers.unreported == 0;
+    return job_unfinished(job, &numbers) == 0 && numbers.unreported == 0;
 }
 
 /* The package goes first: a job without its ledger would start counting anew. */
 void retention_clean(const char *state_directory, const char *id) {
-    static const char *const names[] = {"package.json", "ledger", "stopped", ""};
-    char path[4096];
+    static const char *const names[] = {"/package.json", "/ledger", "/stopped"};
+    char directory[4096];
+    char path[4096 + 16];
+    int size = snprintf(directory, sizeof directory, "%s/jobs/%s", state_directory, id);
+    if (size < 0 || (size_t)size >= sizeof directory)
+        return;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        int size = snprintf(path, sizeof path, "%s/jobs/%s/%s", state_directory, id, names[i]);
-        if (size < 0 || (size_t)size >= sizeof path)
-            return;
-        int failed = names[i][0] != '\0' ? unlink(path) : rmdir(path);
-        if (failed != 0 && errno != ENOENT)
+        (void)snprintf(path, sizeof path, "%s%s", directory, names[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
             log_warn("retention.remove", "path", path);
     }
+    job_file_clean(directory);
+    if (rmdir(directory) != 0 && errno != ENOENT)
+        log_warn("retention.remove", "path", directory);
 }
 
 static int floor_raise(struct programmer *programmer, uint64_t sequence, struct error *error) {

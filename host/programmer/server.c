@@ -264,20 +264,94 @@ int server_certify(struct server *server, const char *unit_id, struct bytes csr,
     return failed;
 }
 
-int server_permit_root_hash(struct server *server, const char *unit_id,
-                            const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
-                            struct buffer *permit, struct error *error) {
-    char path[PATH_MAX_SIZE];
-    (void)snprintf(path, sizeof path, "/v1/units/%s/permits", unit_id);
-    json_t *body = json_pack("{s:s,s:o,s:o}", "command", "root_hash", "device_nonce_hex",
+static int permit_ask(struct server *server, const char *path, const char *command,
+                      const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
+                      long patience_ms, struct buffer *permit, struct error *error) {
+    json_t *body = json_pack("{s:s,s:o,s:o}", "command", command, "device_nonce_hex",
                              json_hex(bytes_of(device_nonce, 32)), "auth_key_hash_hex",
                              json_hex(bytes_of(auth_key_hash, 32)));
-    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_UNIT_MS, error);
+    json_t *answer = call_post(server, path, body, patience_ms, error);
     if (answer == NULL)
         return -1;
     int failed = json_read_base64_buffer(answer, "permit_b64", PERMIT_MAX, permit, error);
     json_decref(answer);
     return failed;
+}
+
+int server_permit(struct server *server, const char *unit_id, const char *command,
+                  const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
+                  struct buffer *permit, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/permits", unit_id);
+    return permit_ask(server, path, command, device_nonce, auth_key_hash, SERVER_PATIENCE_UNIT_MS,
+                      permit, error);
+}
+
+int server_permit_rma(struct server *server, const uint8_t uid[16], const uint8_t device_nonce[32],
+                      const uint8_t auth_key_hash[32], struct buffer *permit, struct error *error) {
+    char path[PATH_MAX_SIZE];
+    char uid_text[33];
+    hex_encode_upper(bytes_of(uid, 16), uid_text);
+    (void)snprintf(path, sizeof path, "/v1/devices/%s/permits", uid_text);
+    return permit_ask(server, path, "rma", device_nonce, auth_key_hash, SERVER_PATIENCE_PROMPT_MS,
+                      permit, error);
+}
+
+int server_challenge(struct server *server, const char *unit_id, const char *step,
+                     uint8_t nonce[32], struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/challenges", unit_id);
+    json_t *answer =
+        call_post(server, path, json_pack("{s:s}", "step", step), SERVER_PATIENCE_UNIT_MS, error);
+    if (answer == NULL)
+        return -1;
+    int failed = json_read_hex(answer, "nonce_hex", nonce, 32, error);
+    json_decref(answer);
+    return failed;
+}
+
+static int image_read(const json_t *answer, struct server_image *image, struct error *error) {
+    const char *firmware_id = NULL;
+    if (json_read_string(answer, "firmware_id", &firmware_id, error) != 0 ||
+        json_read_u32(answer, "body_size", &image->body_size, error) != 0 ||
+        json_read_hex(answer, "body_sha256_hex", image->body_sha256, 32, error) != 0 ||
+        json_read_hex(answer, "image_digest_hex", image->digest, 32, error) != 0 ||
+        json_read_hex(answer, "key_hash_hex", image->key_hash, 32, error) != 0 ||
+        json_read_base64_buffer(answer, "tlvs_b64", SERVER_TLVS_MAX, &image->tlvs, error) != 0)
+        return -1;
+    if (strlen(firmware_id) >= sizeof image->firmware_id)
+        return error_set(error, ERROR_BAD_REQUEST, "the server's firmware id is too long");
+    (void)snprintf(image->firmware_id, sizeof image->firmware_id, "%s", firmware_id);
+    return 0;
+}
+
+int server_image(struct server *server, const char *unit_id, const char *target,
+                 const uint8_t nonce[32], struct bytes transcript, struct server_image *image,
+                 struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/images", unit_id);
+    json_t *body =
+        json_pack("{s:s,s:o,s:o}", "target", target, "nonce_hex", json_hex(bytes_of(nonce, 32)),
+                  "transcript_b64", json_base64(transcript));
+    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_UNIT_MS, error);
+    *image = (struct server_image){0};
+    if (answer == NULL)
+        return -1;
+    int failed = image_read(answer, image, error);
+    json_decref(answer);
+    if (failed != 0)
+        buffer_free(&image->tlvs);
+    return failed;
+}
+
+int server_record(struct server *server, const char *unit_id, struct bytes record, long patience_ms,
+                  struct error *error) {
+    char path[PATH_MAX_SIZE];
+    (void)snprintf(path, sizeof path, "/v1/units/%s/record", unit_id);
+    json_t *body = json_pack("{s:o}", "record_b64", json_base64(record));
+    json_t *answer = call_post(server, path, body, patience_ms, error);
+    json_decref(answer);
+    return answer != NULL ? 0 : -1;
 }
 
 int server_report(struct server *server, const char *unit_id, const struct server_outcome *outcome,
@@ -307,22 +381,27 @@ static int firmware_manifest(struct server *server, const char *firmware_id,
     return failed;
 }
 
-int server_firmware(struct server *server, const char *firmware_id, struct buffer *manifest,
-                    struct buffer *content, struct error *error) {
+int server_image_body(struct server *server, const char *firmware_id, struct buffer *body,
+                      struct error *error) {
     char path[PATH_MAX_SIZE];
     struct http_answer answer = {0};
     (void)snprintf(path, sizeof path, "/v1/firmware/%s/content", firmware_id);
     const struct request request = {
         .method = "GET", .path = path, .patience_ms = SERVER_PATIENCE_UNIT_MS};
-    int failed = firmware_manifest(server, firmware_id, manifest, error);
-    if (failed == 0)
-        failed = request_send(server, &request, &answer, error);
+    int failed = request_send(server, &request, &answer, error);
     if (failed == 0) {
-        buffer_append(content, answer.body.data, answer.body.size);
-        failed = buffer_check(content, error);
+        buffer_append(body, answer.body.data, answer.body.size);
+        failed = buffer_check(body, error);
     }
     http_answer_clear(&answer);
     return failed;
+}
+
+int server_firmware(struct server *server, const char *firmware_id, struct buffer *manifest,
+                    struct buffer *content, struct error *error) {
+    if (firmware_manifest(server, firmware_id, manifest, error) != 0)
+        return -1;
+    return server_image_body(server, firmware_id, content, error);
 }
 
 int server_ledger_head(struct server *server, const char *job_id, uint64_t *sequence,

@@ -21,6 +21,9 @@
 #define SERVER_PATIENCE_UNIT_MS   45000 /* in the middle of a unit: a chip is waiting */
 #define SERVER_PATIENCE_PROMPT_MS 0     /* one try: a person is waiting */
 
+/* Of the TLVs of one chip: hash, key, signature, wrapped content key. */
+#define SERVER_TLVS_MAX 1024
+
 struct server;
 
 struct server_options {
@@ -50,9 +53,40 @@ int server_reserve(struct server *server, const struct package *package, const u
 /* `leaf` gets the device certificate, DER. */
 int server_certify(struct server *server, const char *unit_id, struct bytes csr,
                    struct buffer *leaf, struct error *error);
-int server_permit_root_hash(struct server *server, const char *unit_id,
-                            const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
-                            struct buffer *permit, struct error *error);
+/* `command` as in POST /v1/units/{id}/permits: "root_hash", "boot_key_hash_bl2", "lock" ... */
+int server_permit(struct server *server, const char *unit_id, const char *command,
+                  const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
+                  struct buffer *permit, struct error *error);
+/* For any device whose RMA was authorised; asked while a person waits. */
+int server_permit_rma(struct server *server, const uint8_t uid[16], const uint8_t device_nonce[32],
+                      const uint8_t auth_key_hash[32], struct buffer *permit, struct error *error);
+
+/* A nonce for `step` ("bl2", "bl3", "record"), good for one answer within a minute. */
+int server_challenge(struct server *server, const char *unit_id, const char *step,
+                     uint8_t nonce[32], struct error *error);
+
+/* What is sent to one chip: a body that all chips of the job share, and the TLVs for this one. */
+struct server_image {
+    char firmware_id[33];
+    uint32_t body_size;
+    uint8_t body_sha256[32];
+    uint8_t digest[32];   /* MCUboot hash of the image */
+    uint8_t key_hash[32]; /* of the key that signed it */
+    struct buffer tlvs;   /* buffer_free it */
+};
+/* `target` is "bl2" or "bl3"; the chip's measurements under the nonce of the challenge are the
+ * price. ERROR_CHALLENGE_EXPIRED, ERROR_ATTESTATION_REFUSED. */
+int server_image(struct server *server, const char *unit_id, const char *target,
+                 const uint8_t nonce[32], struct bytes transcript, struct server_image *image,
+                 struct error *error);
+/* The body, appended; not verified here. */
+int server_image_body(struct server *server, const char *firmware_id, struct buffer *body,
+                      struct error *error);
+
+/* The signed unit record; the server takes repeats. ERROR_CHALLENGE_EXPIRED,
+ * ERROR_ATTESTATION_REFUSED. */
+int server_record(struct server *server, const char *unit_id, struct bytes record, long patience_ms,
+                  struct error *error);
 
 struct server_outcome {
     const char *state; /* "identified" or "failed" */

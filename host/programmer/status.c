@@ -10,26 +10,18 @@
 
 #include <stdlib.h>
 
-static const char *job_state(struct job *job, const struct job_numbers *numbers) {
-    struct error error;
-    if (job_check(job, &error) != 0)
-        return job->journal == NULL ? "damaged" : "stopped";
-    if (numbers->remaining > 0)
-        return "active";
-    return numbers->open + numbers->unreported > 0 ? "finishing" : "complete";
-}
-
 static json_t *job_summary(struct job *job) {
     struct job_numbers numbers = {0};
     struct error problem = {0};
     if (job->journal != NULL)
         job_journal_numbers(job->journal, &numbers);
-    json_t *summary = json_pack(
-        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s}", "id", job->id, "count", (json_int_t)numbers.count,
-        "remaining", (json_int_t)numbers.remaining, "open", (json_int_t)numbers.open, "identified",
-        (json_int_t)numbers.identified, "unreported", (json_int_t)numbers.unreported, "expires",
-        (json_int_t)job->package.expiry_s, "chip_family", job->package.chip_family, "state",
-        job_state(job, &numbers));
+    json_t *summary =
+        json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s}", "id", job->id, "count",
+                  (json_int_t)numbers.count, "remaining", (json_int_t)numbers.remaining, "open",
+                  (json_int_t)job_unfinished(job, &numbers), "identified",
+                  (json_int_t)numbers.identified, "done", (json_int_t)numbers.done, "unreported",
+                  (json_int_t)numbers.unreported, "expires", (json_int_t)job->package.expiry_s,
+                  "chip_family", job->package.chip_family, "state", job_state(job, &numbers));
     if (job_check(job, &problem) != 0)
         (void)json_object_set_new(summary, "problem", json_string(problem.message));
     return summary;

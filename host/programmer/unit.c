@@ -10,10 +10,8 @@
 
 #define LINK_RETRIES 2
 
-enum step_kind {
-    STEP_ALWAYS,
-    STEP_UNLESS_RESUMED, /* the chip has its certificate already */
-};
+/* Of all of a unit with firmware, how far its identity comes. */
+#define IDENTITY_PERCENT 30
 
 enum step_recovery {
     RECOVERY_NONE,
@@ -21,48 +19,69 @@ enum step_recovery {
     RECOVERY_REPEAT,  /* the step opens its session itself */
 };
 
+enum step_part { PART_IDENTITY, PART_BOOT };
+
+/* In the order of unit.h. */
 static const struct {
     const char *name;
-    unsigned percent; /* when it starts */
-    enum step_kind kind;
+    enum step_part part;
+    unsigned percent; /* when it starts; of the identity, or of a unit with firmware */
     enum step_recovery recovery;
     unit_step_function *run;
+    bool (*is_needed)(const struct unit *unit); /* NULL: by every chip */
 } steps[] = {
-    {"attach", 0, STEP_ALWAYS, RECOVERY_NONE, unit_attach},
-    {"load", 5, STEP_ALWAYS, RECOVERY_NONE, unit_load},
-    {"session", 15, STEP_ALWAYS, RECOVERY_REPEAT, unit_session},
-    {"reserve", 30, STEP_UNLESS_RESUMED, RECOVERY_NONE, unit_reserve},
-    {"keys", 35, STEP_UNLESS_RESUMED, RECOVERY_SESSION, unit_keys},
-    {"csr", 45, STEP_UNLESS_RESUMED, RECOVERY_SESSION, unit_csr},
-    {"certificate", 55, STEP_UNLESS_RESUMED, RECOVERY_NONE, unit_certificate},
-    {"install", 60, STEP_UNLESS_RESUMED, RECOVERY_SESSION, unit_install},
-    {"verify", 70, STEP_ALWAYS, RECOVERY_REPEAT, unit_verify},
-    {"root_hash", 85, STEP_ALWAYS, RECOVERY_SESSION, unit_root_hash},
-    {"confirm", 95, STEP_ALWAYS, RECOVERY_SESSION, unit_confirm},
+    {"attach", PART_IDENTITY, 0, RECOVERY_NONE, unit_attach, NULL},
+    {"load", PART_IDENTITY, 5, RECOVERY_NONE, unit_load, unit_needs_debug},
+    {"session", PART_IDENTITY, 15, RECOVERY_REPEAT, unit_session, NULL},
+    {"reserve", PART_IDENTITY, 30, RECOVERY_NONE, unit_reserve, unit_needs_identity},
+    {"keys", PART_IDENTITY, 35, RECOVERY_SESSION, unit_keys, unit_needs_identity},
+    {"csr", PART_IDENTITY, 45, RECOVERY_SESSION, unit_csr, unit_needs_identity},
+    {"certificate", PART_IDENTITY, 55, RECOVERY_NONE, unit_certificate, unit_needs_identity},
+    {"install", PART_IDENTITY, 60, RECOVERY_SESSION, unit_install, unit_needs_identity},
+    {"verify", PART_IDENTITY, 70, RECOVERY_REPEAT, unit_verify, unit_needs_proof},
+    {"root_hash", PART_IDENTITY, 85, RECOVERY_SESSION, unit_root_hash, unit_needs_proof},
+    {"confirm", PART_IDENTITY, 95, RECOVERY_SESSION, unit_confirm, unit_needs_proof},
+    {"bl2_challenge", PART_BOOT, 30, RECOVERY_REPEAT, unit_bl2_challenge, unit_needs_bl2_challenge},
+    {"bl2_install", PART_BOOT, 33, RECOVERY_REPEAT, unit_bl2_install, unit_needs_bl2_install},
+    {"bl2_key", PART_BOOT, 43, RECOVERY_REPEAT, unit_bl2_key, unit_needs_bl2_key},
+    {"bl2_start", PART_BOOT, 45, RECOVERY_REPEAT, unit_bl2_start, unit_needs_bl2_start},
+    {"bl3_key", PART_BOOT, 48, RECOVERY_REPEAT, unit_bl3_key, unit_needs_bl3_key},
+    {"lock", PART_BOOT, 50, RECOVERY_REPEAT, unit_lock, unit_needs_lock},
+    {"debug_refused", PART_BOOT, 53, RECOVERY_REPEAT, unit_debug_refused, unit_needs_debug_refused},
+    {"bl3_challenge", PART_BOOT, 54, RECOVERY_REPEAT, unit_bl3_challenge, unit_needs_bl3},
+    {"bl3_install", PART_BOOT, 56, RECOVERY_REPEAT, unit_bl3_install, unit_needs_bl3},
+    {"application", PART_BOOT, 85, RECOVERY_REPEAT, unit_application, unit_needs_application},
+    {"record", PART_BOOT, 96, RECOVERY_REPEAT, unit_record, unit_needs_record},
 };
 #define STEP_COUNT (sizeof steps / sizeof steps[0])
-
-struct run {
-    struct unit unit;
-    uint64_t began_ms;
-    unsigned percent;
-};
+/* The first step that counts or writes something; where a dry run ends. */
+#define STEP_FIRST_LASTING 3
 
 static double seconds_since(uint64_t began_ms) {
     return (double)(clock_monotonic_ms() - began_ms) / 1000.0;
 }
 
-static void progress(struct run *run, const char *state, const char *message) {
-    const struct unit *unit = &run->unit;
+uint32_t unit_milliseconds(const struct unit *unit) {
+    return (uint32_t)(clock_monotonic_ms() - unit->began_ms);
+}
+
+void unit_report(struct unit *unit, const char *state, const char *message) {
     const struct unit_progress step = {
         .unit_id = unit->record.unit_id,
         .uid = unit->result->uid,
         .state = state,
-        .percent = run->percent,
-        .seconds = seconds_since(run->began_ms),
+        .percent = unit->percent,
+        .seconds = seconds_since(unit->began_ms),
         .message = message,
     };
     unit->order->on_progress(unit->order->context, &step);
+}
+
+static unsigned percent_of(const struct unit *unit, size_t index) {
+    if (index >= STEP_COUNT)
+        return 100;
+    bool scaled = unit->boot.wanted && steps[index].part == PART_IDENTITY;
+    return scaled ? steps[index].percent * IDENTITY_PERCENT / 100 : steps[index].percent;
 }
 
 static bool is_stopping(const struct unit *unit) {
@@ -74,13 +93,12 @@ static bool may_retry(const struct unit *unit, const struct error *error) {
 }
 
 /* Runs one step, again when the link was lost and the step allows it. */
-static int step_run(struct run *run, size_t index, struct error *error) {
-    struct unit *unit = &run->unit;
+static int step_run(struct unit *unit, size_t index, struct error *error) {
     int failed = steps[index].run(unit, error);
     for (int i = 0; i < LINK_RETRIES && failed != 0 && may_retry(unit, error) &&
                     steps[index].recovery != RECOVERY_NONE;
          i++) {
-        progress(run, steps[index].name, error->message);
+        unit_report(unit, steps[index].name, error->message);
         log_warn("unit.link", "site", unit->order->site.name, "step", steps[index].name, "error",
                  error->message);
         failed = steps[index].recovery == RECOVERY_SESSION ? chip_session(&unit->chip, error) : 0;
@@ -91,21 +109,29 @@ static int step_run(struct run *run, size_t index, struct error *error) {
 }
 
 static bool step_applies(const struct unit *unit, size_t index) {
-    return !(unit->resumed && steps[index].kind == STEP_UNLESS_RESUMED);
+    if (steps[index].part == PART_BOOT && !unit->boot.wanted)
+        return false;
+    return steps[index].is_needed == NULL || steps[index].is_needed(unit);
 }
 
-/* `failed_step` is where it ended when -1 is returned. */
-static int steps_run(struct run *run, const char **failed_step, struct error *error) {
-    struct unit *unit = &run->unit;
+static bool is_dry_end(const struct unit *unit, size_t index) {
+    return unit->order->mode == UNIT_DRY_RUN && index >= STEP_FIRST_LASTING;
+}
+
+/* `unit->step` is where it ended when -1 is returned, or where a dry run would have gone on. */
+static int steps_run(struct unit *unit, struct error *error) {
     for (size_t i = 0; i < STEP_COUNT && !unit->already; i++) {
-        *failed_step = steps[i].name;
         if (!step_applies(unit, i))
             continue;
+        unit->step = steps[i].name;
+        if (is_dry_end(unit, i))
+            return 0;
         if (is_stopping(unit))
             return error_set(error, ERROR_BUSY, "the programmer is stopping");
-        run->percent = steps[i].percent;
-        progress(run, steps[i].name, "");
-        if (step_run(run, i, error) != 0)
+        unit->percent = percent_of(unit, i);
+        unit->percent_end = percent_of(unit, i + 1);
+        unit_report(unit, steps[i].name, "");
+        if (step_run(unit, i, error) != 0)
             return -1;
     }
     return 0;
@@ -113,60 +139,152 @@ static int steps_run(struct run *run, const char **failed_step, struct error *er
 
 int unit_end_attempt(struct unit *unit, const char *step, const char *reason, struct error *error) {
     if (job_journal_failed(unit->order->job->journal, &unit->record, step, reason,
-                           (uint32_t)(unit->result->seconds * 1000.0), error) != 0)
+                           unit_milliseconds(unit), error) != 0)
         return -1;
     return recovery_report(unit->order->job, unit->order->server, &unit->record, error);
 }
 
 /* The journal first, then the server; what the server does not hear now it hears later. */
-static void finish_identified(struct run *run) {
-    struct unit *unit = &run->unit;
+static void finish_identified(struct unit *unit) {
     struct unit_result *result = unit->result;
     struct job *job = unit->order->job;
     struct error error = {0};
     if (!unit->already &&
-        job_journal_identified(job->journal, &unit->record, (uint32_t)(result->seconds * 1000.0),
-                               &error) != 0) {
+        job_journal_identified(job->journal, &unit->record, unit_milliseconds(unit), &error) != 0) {
         result->end = UNIT_END_OPEN;
         result->error = error;
         return;
     }
     result->end = unit->already ? UNIT_END_ALREADY : UNIT_END_IDENTIFIED;
-    if (!unit->record.reported &&
+    if (unit->record.state == JOB_UNIT_IDENTIFIED && !unit->record.reported &&
         recovery_report(job, unit->order->server, &unit->record, &error) != 0)
         log_error_event("unit.report", &error);
     result->reported = unit->record.reported;
 }
 
-static void finish_failed(struct run *run, const char *step, const struct error *why) {
-    struct unit *unit = &run->unit;
+/* The record step has left everything in journal and server. A chip that only had to be repaired
+ * was counted as done before. */
+static void finish_done(struct unit *unit) {
+    bool anew = !unit->already && unit->step != NULL && strcmp(unit->step, "record") == 0;
+    unit->result->end = anew ? UNIT_END_DONE : UNIT_END_ALREADY_DONE;
+    unit->result->reported = true;
+}
+
+/* DevAuth is only in SRAM: the chip is left as it came. */
+static void finish_planned(struct unit *unit) {
+    struct unit_result *result = unit->result;
+    struct error error;
+    result->end = UNIT_END_PLANNED;
+    (void)snprintf(result->step, sizeof result->step, "%s", unit->already ? "done" : unit->step);
+    if (unit->already)
+        (void)snprintf(result->message, sizeof result->message, "is at its end already");
+    else
+        (void)snprintf(result->message, sizeof result->message, "%s: next is %s",
+                       unit->resumed ? "would be taken up again" : "would be made", unit->step);
+    if (!unit->past_devauth && chip_reboot(&unit->chip, DEVAUTH_REBOOT_NORMAL, &error) != 0)
+        log_error_event("unit.dry_run", &error);
+}
+
+static void finish_made(struct unit *unit) {
+    struct unit_result *result = unit->result;
+    if (unit->boot.wanted)
+        finish_done(unit);
+    else
+        finish_identified(unit);
+    if (result->end == UNIT_END_OPEN)
+        return;
+    unit->percent = 100;
+    (void)snprintf(result->step, sizeof result->step, "done");
+    if (unit->already)
+        (void)snprintf(result->message, sizeof result->message,
+                       unit->boot.wanted ? "was done before" : "was identified before");
+}
+
+static void finish_well(struct unit *unit) {
+    if (unit->order->mode == UNIT_DRY_RUN)
+        finish_planned(unit);
+    else
+        finish_made(unit);
+    chip_end_session(&unit->chip);
+}
+
+/* The server has made up its mind about a chip with an identity. NOT_FOUND and the like are about
+ * the request. */
+static bool is_verdict(enum error_code code) {
+    switch (code) {
+    case ERROR_ATTESTATION_REFUSED:
+    case ERROR_DENIED:
+    case ERROR_REVOKED:
+    case ERROR_JOB_CLOSED:
+    case ERROR_UID_UNDER_OTHER_KEY:
+    case ERROR_KEY_UNDER_OTHER_UID: return true;
+    default: return false;
+    }
+}
+
+/* Nothing was said about the chip yet; it may just be put in again. */
+static bool is_passing(enum error_code code) {
+    switch (code) {
+    case ERROR_DEVICE_LINK:
+    case ERROR_DEVICE_DEBUG:
+    case ERROR_TIMEOUT:
+    case ERROR_OFFLINE:
+    case ERROR_BUSY: return true;
+    default: return false;
+    }
+}
+
+/* Of a unit with an identity. What a chip does that did not prove to be this unit's says nothing
+ * about the unit. */
+static enum unit_end end_beyond(const struct unit *unit, const struct error *why, bool *is_noted) {
+    *is_noted = false;
+    if (!unit->is_ours)
+        return is_passing(why->code) ? UNIT_END_OPEN : UNIT_END_FAILED;
+    *is_noted = unit->boot.wanted && (unit->is_lost || is_verdict(why->code));
+    return *is_noted ? UNIT_END_FAILED : UNIT_END_OPEN;
+}
+
+/* The table in unit.h. `is_noted`: the unit itself has failed, not only this attempt at it. */
+static enum unit_end end_of_failure(const struct unit *unit, const struct error *why,
+                                    bool *is_noted) {
+    *is_noted = false;
+    switch (unit->record.state) {
+    case JOB_UNIT_RESERVING: return UNIT_END_OPEN;
+    case JOB_UNIT_RESERVED:
+    case JOB_UNIT_ISSUED:
+        /* Once a permit may be out, the chip may be provisioned: only the chip can tell. */
+        *is_noted = !unit->permit_asked && !unit->resumed && !is_stopping(unit);
+        return *is_noted ? UNIT_END_FAILED : UNIT_END_OPEN;
+    case JOB_UNIT_IDENTIFIED:
+    case JOB_UNIT_SECURED:
+    case JOB_UNIT_RECORDED: return end_beyond(unit, why, is_noted);
+    default: return UNIT_END_FAILED;
+    }
+}
+
+static void finish_failed(struct unit *unit, const struct error *why) {
     struct unit_result *result = unit->result;
     struct error error = {0};
     char reason[JOB_REASON_MAX + 1];
-    bool failable =
-        unit->record.state == JOB_UNIT_RESERVED || unit->record.state == JOB_UNIT_ISSUED;
+    bool is_noted = false;
     result->error = *why;
     result->end = UNIT_END_FAILED;
-    (void)snprintf(result->step, sizeof result->step, "%s", step);
+    (void)snprintf(result->step, sizeof result->step, "%s", unit->step);
     (void)snprintf(reason, sizeof reason, "%s: %.120s", error_name(why->code), why->message);
-    if (!unit->has_uid || unit->record.state == JOB_UNIT_REFUSED)
+    if (!unit->has_uid || unit->order->mode == UNIT_DRY_RUN)
         return;
-    /* Once a permit may be out, the chip may be provisioned: only the chip can tell. */
-    if (unit->record.state == JOB_UNIT_RESERVING ||
-        (failable && (unit->permit_asked || unit->resumed || is_stopping(unit)))) {
-        result->end = UNIT_END_OPEN;
+    result->end = end_of_failure(unit, why, &is_noted);
+    if (result->end == UNIT_END_OPEN)
         return;
-    }
-    if (failable && unit_end_attempt(unit, step, reason, &error) != 0)
+    if (is_noted && unit_end_attempt(unit, unit->step, reason, &error) != 0)
         log_error_event("unit.report", &error);
     result->reported = unit->record.reported;
 }
 
-static void result_fill(struct run *run) {
-    struct unit *unit = &run->unit;
+static void result_fill(struct unit *unit) {
     struct unit_result *result = unit->result;
     result->resumed = unit->resumed;
-    result->seconds = seconds_since(run->began_ms);
+    result->seconds = seconds_since(unit->began_ms);
     result->debug_s = (double)unit->debug_us / 1e6;
     result->link_s = (double)unit->chip.link.waited_us / 1e6;
     result->server_s = (double)unit->server_us / 1e6;
@@ -174,8 +292,7 @@ static void result_fill(struct run *run) {
     (void)snprintf(result->unit_id, sizeof result->unit_id, "%s", unit->record.unit_id);
 }
 
-static void run_release(struct run *run) {
-    struct unit *unit = &run->unit;
+static void unit_release(struct unit *unit) {
     debug_port_close(unit->port);
     if (unit->chip_is_open)
         chip_close(&unit->chip);
@@ -183,51 +300,50 @@ static void run_release(struct run *run) {
         job_journal_give(unit->order->job->journal, unit->record.uid);
     buffer_free(&unit->csr);
     buffer_free(&unit->leaf);
-    free(run);
+    buffer_free(&unit->image.tlvs);
+    buffer_free(&unit->image_bytes);
+    free(unit);
 }
 
-static void finish(struct run *run, int failed, const char *step, const struct error *why) {
-    struct unit *unit = &run->unit;
-    const char *state = "failed";
-    result_fill(run);
-    if (failed != 0)
-        finish_failed(run, step, why);
-    else
-        finish_identified(run);
-    result_fill(run);
-    switch (unit->result->end) {
-    case UNIT_END_IDENTIFIED:
-    case UNIT_END_ALREADY:
-        state = "done";
-        run->percent = 100;
-        (void)snprintf(unit->result->step, sizeof unit->result->step, "done");
-        break;
-    case UNIT_END_OPEN: state = "open"; break;
-    case UNIT_END_FAILED: break;
+static const char *end_state(enum unit_end end) {
+    switch (end) {
+    case UNIT_END_PLANNED: return "planned";
+    case UNIT_END_OPEN: return "open";
+    case UNIT_END_FAILED: return "failed";
+    default: return "done";
     }
+}
+
+static void finish(struct unit *unit, int failed, const struct error *why) {
+    const struct unit_result *result = unit->result;
+    if (failed != 0)
+        finish_failed(unit, why);
+    else
+        finish_well(unit);
+    result_fill(unit);
+    const char *state = end_state(result->end);
     log_info("unit.end", "site", unit->order->site.name, "job", unit->order->job->id, "uid",
-             unit->result->uid, "state", state, "step", unit->result->step, "error",
-             unit->result->error.message);
-    progress(run, state,
-             unit->result->end == UNIT_END_ALREADY ? "was identified before"
-                                                   : unit->result->error.message);
-    if (unit->has_uid && unit->result->end != UNIT_END_OPEN)
+             result->uid, "state", state, "step", result->step, "error", result->error.message);
+    unit_report(unit, state, result->message[0] != '\0' ? result->message : result->error.message);
+    if (unit->has_uid && result->end != UNIT_END_OPEN && result->end != UNIT_END_PLANNED)
         job_sync_if_free(unit->order->job, unit->order->server);
 }
 
 void unit_run(const struct unit_order *order, struct unit_result *result) {
     struct error error = {0};
-    const char *step = steps[0].name;
     *result = (struct unit_result){.end = UNIT_END_FAILED};
-    struct run *run = calloc(1, sizeof *run);
-    if (run == NULL) {
+    struct unit *unit = calloc(1, sizeof *unit);
+    if (unit == NULL) {
         (void)error_set(&result->error, ERROR_INTERNAL, "out of memory");
         return;
     }
-    run->began_ms = clock_monotonic_ms();
-    run->unit.order = order;
-    run->unit.result = result;
-    int failed = steps_run(run, &step, &error);
-    finish(run, failed, step, &error);
-    run_release(run);
+    unit->began_ms = clock_monotonic_ms();
+    unit->order = order;
+    unit->result = result;
+    unit->step = steps[0].name;
+    int failed = job_boot_read(&order->job->package, &unit->boot, &error);
+    if (failed == 0)
+        failed = steps_run(unit, &error);
+    finish(unit, failed, &error);
+    unit_release(unit);
 }

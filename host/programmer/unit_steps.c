@@ -10,45 +10,11 @@
 
 #include <string.h>
 
-#define DEBUG_MS 5000
-/* DevAuth makes its ephemeral key and signs its certificate before it reports. */
-#define READY_MS 30000
-
-int unit_attach(struct unit *unit, struct error *error) {
-    uint64_t begin = clock_monotonic_us();
-    int failed = debug_port_open(&unit->port, unit->order->site.debug, DEBUG_MS, error);
-    unit->debug_us += clock_monotonic_us() - begin;
-    return failed;
-}
-
-int unit_load(struct unit *unit, struct error *error) {
-    uint64_t begin = clock_monotonic_us();
-    const struct devauth_parameters parameters = {
-        .root = buffer_bytes(&unit->order->identity->root),
-        .requester = buffer_bytes(&unit->order->identity->programmer),
-    };
-    int failed = debug_port_load_devauth(unit->port, buffer_bytes(&unit->order->firmware->image),
-                                         &parameters, READY_MS, &unit->mailbox, error);
-    debug_port_close(unit->port);
-    unit->port = NULL;
-    unit->debug_us += clock_monotonic_us() - begin;
-    return failed;
-}
-
-static int chip_reach(struct unit *unit, struct error *error) {
-    if (!unit->chip_is_open) {
-        const struct chip_options options = {
-            .identity = unit->order->identity,
-            .key_store = unit->order->key_store,
-            .clock = unit->order->clock,
-            .stop = unit->order->stop,
-            .mailbox_key_hash = unit->mailbox.key_hash,
-            .answer_ms = unit->order->answer_ms,
-        };
-        if (chip_open(&unit->chip, unit->order->site.uart, &options, error) != 0)
-            return -1;
-        unit->chip_is_open = true;
-    }
+static int session_open(struct unit *unit, struct error *error) {
+    if (unit_open_chip(unit, error) != 0)
+        return -1;
+    chip_expect_mailbox(&unit->chip, unit->mailbox.key_hash);
+    chip_expect_stage(&unit->chip, DEVAUTH_STAGE_DEVAUTH);
     return chip_session(&unit->chip, error);
 }
 
@@ -79,41 +45,80 @@ static int chip_identify(struct unit *unit, struct error *error) {
 /* The chip shows the certificate that the journal has for it. */
 static bool has_our_certificate(const struct unit *unit) {
     return unit->chip.shows_issued &&
-           (unit->record.state == JOB_UNIT_ISSUED || unit->record.state == JOB_UNIT_IDENTIFIED) &&
+           (unit->record.state == JOB_UNIT_ISSUED || unit->record.is_identified) &&
            memcmp(unit->chip.leaf.sha256, unit->record.certificate_sha256, 32) == 0;
+}
+
+static int foreign(struct error *error) {
+    (void)error_set(error, ERROR_DEVICE_REFUSED,
+                    "the chip has an identity that this job did not give it here");
+    return error_hint(error, "look the UID up at the OEM; this chip cannot be made again");
+}
+
+/* A chip that is lost, or past where any production leads. */
+static int end_judge(const struct unit *unit, enum chip_life last, struct error *error) {
+    if (unit->info.life_cycle > last)
+        return error_set(error, ERROR_DEVICE_REFUSED, "the chip's life cycle is %u, past all this",
+                         unit->info.life_cycle);
+    if (unit->record.is_identified && unit->record.state == JOB_UNIT_FAILED) {
+        (void)error_set(error, ERROR_DEVICE_REFUSED, "this chip's unit failed at %s: %.100s",
+                        unit->record.step, unit->record.reason);
+        return error_hint(error, "look the UID up at the OEM; this chip cannot be made again");
+    }
+    return 0;
 }
 
 static int history_judge(struct unit *unit, struct error *error) {
     bool ours = has_our_certificate(unit);
-    if (unit->info.life_cycle == CHIP_LIFE_PROVISIONED && !ours) {
-        (void)error_set(error, ERROR_DEVICE_REFUSED,
-                        "the chip has an identity that this job did not give it here");
-        return error_hint(error, "look the UID up at the OEM; this chip cannot be made again");
-    }
-    if (unit->info.life_cycle != CHIP_LIFE_BLANK && unit->info.life_cycle != CHIP_LIFE_PROVISIONED)
-        return error_set(error, ERROR_DEVICE_REFUSED, "the chip's life cycle is %u, past all this",
-                         unit->info.life_cycle);
-    if (unit->record.state == JOB_UNIT_IDENTIFIED) {
-        if (unit->info.life_cycle != CHIP_LIFE_PROVISIONED)
-            return error_set(error, ERROR_UID_UNDER_OTHER_KEY,
-                             "a chip of this UID was identified before, and this one is blank");
-        unit->already = true;
-        return 0;
-    }
-    unit->resumed = ours;
+    if (end_judge(unit, CHIP_LIFE_PROVISIONED, error) != 0)
+        return -1;
+    if (unit->info.life_cycle == CHIP_LIFE_PROVISIONED && !ours)
+        return foreign(error);
+    if (unit->record.is_identified && unit->info.life_cycle != CHIP_LIFE_PROVISIONED)
+        return error_set(error, ERROR_UID_UNDER_OTHER_KEY,
+                         "a chip of this UID was identified before, and this one is blank");
+    unit->is_ours = ours;
+    unit->already = !unit->boot.wanted && unit->record.is_identified;
+    unit->resumed = ours && !unit->already;
     if (ours)
         chip_require_leaf(&unit->chip, unit->record.certificate_sha256);
     return 0;
 }
 
-int unit_session(struct unit *unit, struct error *error) {
-    if (chip_reach(unit, error) != 0 || chip_identify(unit, error) != 0)
+static int unit_take(struct unit *unit, struct error *error) {
+    if (unit->has_uid)
+        return 0;
+    hex_encode_upper(bytes_of(unit->info.uid, DEVAUTH_UID_SIZE), unit->result->uid);
+    if (job_journal_take(unit->order->job->journal, unit->info.uid, &unit->record, error) != 0)
         return -1;
-    if (!unit->has_uid) {
-        if (job_journal_take(unit->order->job->journal, unit->info.uid, &unit->record, error) != 0)
-            return -1;
-        unit->has_uid = true;
-    }
+    unit->has_uid = true;
+    return 0;
+}
+
+/* The chip runs without a debug port. Who it claims to be says which certificate it must prove. */
+static int past_session(struct unit *unit, struct error *error) {
+    if (unit_take(unit, error) != 0)
+        return -1;
+    if (!unit->record.is_identified)
+        return foreign(error);
+    if (end_judge(unit, CHIP_LIFE_SECURED, error) != 0)
+        return -1;
+    chip_require_leaf(&unit->chip, unit->record.certificate_sha256);
+    if (unit_reach(unit, error) != 0)
+        return -1;
+    unit->is_ours = chip_has_session(&unit->chip);
+    unit->already = unit->record.state == JOB_UNIT_DONE &&
+                    unit->info.stage == DEVAUTH_STAGE_APPLICATION && unit->is_ours;
+    unit->resumed = !unit->already;
+    return 0;
+}
+
+int unit_session(struct unit *unit, struct error *error) {
+    if (unit->past_devauth)
+        return past_session(unit, error);
+    if (session_open(unit, error) != 0 || chip_identify(unit, error) != 0 ||
+        unit_take(unit, error) != 0)
+        return -1;
     return history_judge(unit, error);
 }
 
@@ -218,21 +223,11 @@ int unit_verify(struct unit *unit, struct error *error) {
                            memcmp(keys.tls, unit->keys.tls, sizeof keys.tls) != 0))
         return error_set(error, ERROR_DEVICE_UNTRUSTED, "the chip's keys changed");
     unit->info = info;
+    unit->is_ours = true;
     return 0;
 }
 
-/* A chip that became another one on the way is a program that plays chips. */
-static int info_refresh(struct unit *unit, struct error *error) {
-    if (chip_info(&unit->chip, &unit->info, error) != 0)
-        return -1;
-    if (memcmp(unit->info.uid, unit->record.uid, sizeof unit->info.uid) != 0)
-        return error_set(error, ERROR_DEVICE_UNTRUSTED, "the chip changed its UID");
-    return 0;
-}
-
-/* The server read the request and said no, so no permit of this request exists. Whatever else goes
- * wrong leaves that open. */
-static bool is_refusal(enum error_code code) {
+bool unit_is_refusal(enum error_code code) {
     switch (code) {
     case ERROR_DENIED:
     case ERROR_REVOKED:
@@ -245,42 +240,73 @@ static bool is_refusal(enum error_code code) {
     }
 }
 
-int unit_root_hash(struct unit *unit, struct error *error) {
+int unit_permit(struct unit *unit, uint8_t permit, const char *command, struct error *error) {
     uint8_t nonce[32];
     uint8_t key_hash[CRYPTO_DIGEST_SIZE];
-    struct buffer permit = {0};
-    /* A lost answer may have come from a chip that did it. */
-    if (info_refresh(unit, error) != 0)
-        return -1;
-    if (unit->info.life_cycle == CHIP_LIFE_PROVISIONED)
-        return 0;
-    if (chip_permit_nonce(&unit->chip, PERMIT_ROOT_HASH, nonce, error) != 0)
+    struct buffer signed_permit = {0};
+    if (chip_permit_nonce(&unit->chip, permit, nonce, error) != 0)
         return -1;
     crypto_sha256(bytes_of(unit->chip.leaf.public_key, 64), key_hash);
     bool asked_before = unit->permit_asked;
     unit->permit_asked = true;
     uint64_t begin = clock_monotonic_us();
-    int failed = server_permit_root_hash(unit->order->server, unit->record.unit_id, nonce, key_hash,
-                                         &permit, error);
+    int failed = server_permit(unit->order->server, unit->record.unit_id, command, nonce, key_hash,
+                               &signed_permit, error);
     unit->server_us += clock_monotonic_us() - begin;
-    if (failed != 0 && is_refusal(error->code))
+    if (failed != 0 && unit_is_refusal(error->code))
         unit->permit_asked = asked_before;
     if (failed == 0)
-        failed = chip_permit_execute(&unit->chip, buffer_bytes(&permit), error);
-    buffer_free(&permit);
+        failed = chip_permit_execute(&unit->chip, buffer_bytes(&signed_permit), error);
+    buffer_free(&signed_permit);
     return failed;
+}
+
+int unit_root_hash(struct unit *unit, struct error *error) {
+    /* A lost answer may have come from a chip that did it. */
+    if (unit_refresh(unit, error) != 0)
+        return -1;
+    if (unit->info.life_cycle == CHIP_LIFE_PROVISIONED)
+        return 0;
+    return unit_permit(unit, PERMIT_ROOT_HASH, "root_hash", error);
+}
+
+/* The server gives out no firmware before it knows the unit as identified. */
+static int identified_note(struct unit *unit, struct error *error) {
+    struct job *job = unit->order->job;
+    if (unit->record.state == JOB_UNIT_ISSUED &&
+        job_journal_identified(job->journal, &unit->record, unit_milliseconds(unit), error) != 0)
+        return -1;
+    if (unit->record.state == JOB_UNIT_IDENTIFIED && !unit->record.reported &&
+        recovery_report(job, unit->order->server, &unit->record, error) != 0)
+        return -1;
+    return unit_look(unit, error);
 }
 
 int unit_confirm(struct unit *unit, struct error *error) {
     uint8_t stored[32];
     uint8_t root[CRYPTO_DIGEST_SIZE];
-    if (info_refresh(unit, error) != 0 ||
+    if (unit_refresh(unit, error) != 0 ||
         chip_otp_hash(&unit->chip, OTP_ROOT_HASH, stored, error) != 0)
         return -1;
     crypto_sha256(buffer_bytes(&unit->order->identity->root), root);
     if (unit->info.life_cycle != CHIP_LIFE_PROVISIONED ||
         (unit->info.flags & DEVAUTH_FLAG_ROOT_HASH) == 0 || memcmp(stored, root, sizeof root) != 0)
         return error_set(error, ERROR_DEVICE_UNTRUSTED, "the root hash is not in the chip's OTP");
+    if (unit->boot.wanted)
+        return identified_note(unit, error);
     chip_end_session(&unit->chip);
     return 0;
+}
+
+bool unit_needs_debug(const struct unit *unit) {
+    return !unit->past_devauth;
+}
+
+bool unit_needs_identity(const struct unit *unit) {
+    return !unit->resumed && !unit->past_devauth;
+}
+
+/* A chip whose secured life cycle or BL2 proves the root hash need not show it again. */
+bool unit_needs_proof(const struct unit *unit) {
+    return !unit->past_devauth;
 }

@@ -1,4 +1,4 @@
-#include "programmer/testing/fake_server.h"
+#include "programmer/testing/fake_server_internal.h"
 
 #include "base/encoding.h"
 #include "crypto/crypto.h"
@@ -23,6 +23,7 @@ struct fake_server fake_server;
 void fake_server_reset(struct oem *oem) {
     for (size_t i = 0; i < fake_server.unit_count; i++)
         buffer_free(&fake_server.units[i].certificate);
+    fake_boot_free();
     buffer_free(&fake_server.firmware);
     buffer_free(&fake_server.firmware_manifest);
     memset(&fake_server, 0, sizeof fake_server);
@@ -41,8 +42,20 @@ unsigned fake_server_valid_certificates(void) {
 unsigned fake_server_identified(void) {
     unsigned identified = 0;
     for (size_t i = 0; i < fake_server.unit_count; i++)
-        identified += fake_server.units[i].state == FAKE_IDENTIFIED ? 1 : 0;
+        identified += fake_unit_has_identity(&fake_server.units[i]) ? 1 : 0;
     return identified;
+}
+
+unsigned fake_server_done(void) {
+    unsigned done = 0;
+    for (size_t i = 0; i < fake_server.unit_count; i++)
+        done += fake_server.units[i].state == FAKE_DONE ? 1 : 0;
+    return done;
+}
+
+bool fake_unit_has_identity(const struct fake_unit *unit) {
+    return unit->state == FAKE_IDENTIFIED || unit->state == FAKE_SECURED ||
+           unit->state == FAKE_DONE;
 }
 
 struct server *server_open(const struct server_options *options, struct error *error) {
@@ -66,8 +79,7 @@ static int offline(struct error *error) {
     return error_set(error, ERROR_OFFLINE, "the server is not available: test");
 }
 
-/* Before the work of a call: -1 when it is not to be done. */
-static int call_begin(struct error *error) {
+int fake_call_begin(struct error *error) {
     (void)pthread_mutex_lock(&fake_server.mutex);
     fake_server.calls++;
     if (fault_hits(FAKE_AWAY))
@@ -77,7 +89,7 @@ static int call_begin(struct error *error) {
     return 0;
 }
 
-static int call_end(int failed, struct error *error) {
+int fake_call_end(int failed, struct error *error) {
     if (failed == 0 && fault_hits(FAKE_ANSWER_LOST))
         failed = offline(error);
     (void)pthread_mutex_unlock(&fake_server.mutex);
@@ -97,10 +109,10 @@ static int time_write(const uint8_t nonce[32], struct buffer *signed_time, struc
 int server_time(struct server *server, const uint8_t nonce[32], struct buffer *signed_time,
                 struct error *error) {
     (void)server;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0)
         failed = time_write(nonce, signed_time, error);
-    return call_end(failed, error);
+    return fake_call_end(failed, error);
 }
 
 static int activate(const struct package *package, struct error *error) {
@@ -114,10 +126,10 @@ static int activate(const struct package *package, struct error *error) {
 
 int server_activate(struct server *server, const struct package *package, struct error *error) {
     (void)server;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0)
         failed = activate(package, error);
-    return call_end(failed, error);
+    return fake_call_end(failed, error);
 }
 
 static struct fake_unit *unit_find(const uint8_t uid[16], uint32_t attempt) {
@@ -135,7 +147,7 @@ static struct fake_unit *unit_latest(const uint8_t uid[16]) {
     return NULL;
 }
 
-static struct fake_unit *unit_of(const char *unit_id) {
+struct fake_unit *fake_unit_of(const char *unit_id) {
     uint8_t id[16];
     assert_int_equal(hex_decode(unit_id, id, sizeof id), 0);
     for (size_t i = 0; i < fake_server.unit_count; i++)
@@ -150,7 +162,7 @@ static int earlier_end(struct fake_unit *earlier, bool *takes_count, struct erro
     *takes_count = true;
     if (earlier == NULL)
         return 0;
-    if (earlier->state == FAKE_IDENTIFIED)
+    if (fake_unit_has_identity(earlier))
         return error_set(error, ERROR_ALREADY_IDENTIFIED, "already identified");
     if (earlier->state == FAKE_RESERVED)
         return error_set(error, ERROR_UNIT_OPEN, "still open");
@@ -166,7 +178,7 @@ static struct fake_unit *unit_add(const uint8_t uid[16], uint32_t attempt, struc
     struct fake_unit *earlier = unit_latest(uid);
     bool full = fake_server.used >= fake_server.count;
     if (full && (earlier == NULL || !earlier->counted) &&
-        !(earlier != NULL && earlier->state == FAKE_IDENTIFIED)) {
+        !(earlier != NULL && fake_unit_has_identity(earlier))) {
         (void)error_set(error, ERROR_JOB_FULL, "the job is full");
         return NULL;
     }
@@ -199,10 +211,10 @@ static int reserve(const struct package *package, const uint8_t uid[16], uint32_
 int server_reserve(struct server *server, const struct package *package, const uint8_t uid[16],
                    uint32_t attempt, struct server_reservation *reservation, struct error *error) {
     (void)server;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0)
         failed = reserve(package, uid, attempt, reservation, error);
-    return call_end(failed, error);
+    return fake_call_end(failed, error);
 }
 
 static int certify(struct fake_unit *unit, struct bytes csr, struct buffer *leaf,
@@ -219,6 +231,7 @@ static int certify(struct fake_unit *unit, struct bytes csr, struct buffer *leaf
     if (unit->certificate.size == 0) {
         oem_certify(fake_server.oem, request.uid, request.auth_key, &unit->certificate);
         memcpy(unit->auth_key, request.auth_key, 64);
+        memcpy(unit->enc_key, request.enc_key, 64);
         memcpy(unit->csr_sha256, digest, 32);
         unit->certificate_valid = true;
     }
@@ -229,33 +242,10 @@ static int certify(struct fake_unit *unit, struct bytes csr, struct buffer *leaf
 int server_certify(struct server *server, const char *unit_id, struct bytes csr,
                    struct buffer *leaf, struct error *error) {
     (void)server;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0)
-        failed = certify(unit_of(unit_id), csr, leaf, error);
-    return call_end(failed, error);
-}
-
-static int permit_issue(struct fake_unit *unit, const uint8_t device_nonce[32],
-                        const uint8_t auth_key_hash[32], struct buffer *permit,
-                        struct error *error) {
-    uint8_t expected[32];
-    crypto_sha256(bytes_of(unit->auth_key, 64), expected);
-    if (unit->state != FAKE_RESERVED || unit->certificate.size == 0 ||
-        memcmp(expected, auth_key_hash, 32) != 0)
-        return error_set(error, ERROR_WRONG_STATE, "no permit now");
-    unit->permitted = true;
-    oem_permit(fake_server.oem, unit->uid, auth_key_hash, device_nonce, permit);
-    return 0;
-}
-
-int server_permit_root_hash(struct server *server, const char *unit_id,
-                            const uint8_t device_nonce[32], const uint8_t auth_key_hash[32],
-                            struct buffer *permit, struct error *error) {
-    (void)server;
-    int failed = call_begin(error);
-    if (failed == 0)
-        failed = permit_issue(unit_of(unit_id), device_nonce, auth_key_hash, permit, error);
-    return call_end(failed, error);
+        failed = certify(fake_unit_of(unit_id), csr, leaf, error);
+    return fake_call_end(failed, error);
 }
 
 static int unit_identified(struct fake_unit *unit, const struct server_outcome *outcome,
@@ -269,7 +259,10 @@ static int unit_identified(struct fake_unit *unit, const struct server_outcome *
     return 0;
 }
 
+/* A unit that has or may have its identity stays counted, and its certificate is revoked. */
 static void unit_failed(struct fake_unit *unit) {
+    if (fake_unit_has_identity(unit))
+        unit->certificate_valid = false;
     unit->state = FAKE_FAILED;
     if (unit->permitted)
         return;
@@ -281,9 +274,11 @@ static void unit_failed(struct fake_unit *unit) {
 static int report(struct fake_unit *unit, const struct server_outcome *outcome,
                   struct error *error) {
     bool identified = strcmp(outcome->state, "identified") == 0;
-    if (unit->state == (identified ? FAKE_IDENTIFIED : FAKE_FAILED))
+    if (unit->state == FAKE_FAILED && !identified)
         return 0;
-    if (unit->state != FAKE_RESERVED)
+    if (fake_unit_has_identity(unit) && identified)
+        return 0;
+    if (unit->state != FAKE_RESERVED && !(fake_unit_has_identity(unit) && !identified))
         return error_set(error, ERROR_WRONG_STATE, "the unit is over");
     if (identified)
         return unit_identified(unit, outcome, error);
@@ -296,35 +291,35 @@ int server_report(struct server *server, const char *unit_id, const struct serve
                   long patience_ms, struct error *error) {
     (void)server;
     (void)patience_ms;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0)
-        failed = report(unit_of(unit_id), outcome, error);
-    return call_end(failed, error);
+        failed = report(fake_unit_of(unit_id), outcome, error);
+    return fake_call_end(failed, error);
 }
 
 int server_firmware(struct server *server, const char *firmware_id, struct buffer *manifest,
                     struct buffer *content, struct error *error) {
     (void)server;
     (void)firmware_id;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0) {
         buffer_append(manifest, fake_server.firmware_manifest.data,
                       fake_server.firmware_manifest.size);
         buffer_append(content, fake_server.firmware.data, fake_server.firmware.size);
     }
-    return call_end(failed, error);
+    return fake_call_end(failed, error);
 }
 
 int server_ledger_head(struct server *server, const char *job_id, uint64_t *sequence,
                        uint8_t hash[32], struct error *error) {
     (void)server;
     (void)job_id;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0) {
         *sequence = fake_server.ledger.sequence;
         memcpy(hash, fake_server.ledger.hash, 32);
     }
-    return call_end(failed, error);
+    return fake_call_end(failed, error);
 }
 
 static int ledger_take(uint64_t from_sequence, const json_t *lines, struct error *error) {
@@ -346,8 +341,8 @@ int server_ledger_append(struct server *server, const char *job_id, uint64_t fro
                          const json_t *lines, struct error *error) {
     (void)server;
     (void)job_id;
-    int failed = call_begin(error);
+    int failed = fake_call_begin(error);
     if (failed == 0)
         failed = ledger_take(from_sequence, lines, error);
-    return call_end(failed, error);
+    return fake_call_end(failed, error);
 }

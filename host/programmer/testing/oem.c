@@ -298,3 +298,12 @@ void oem_permit(struct oem *oem, const uint8_t uid[16], const uint8_t auth_key_h
         STATUS_OK);
     buffer_append(out, encoded, writer.size);
 }
+
+void oem_sign_permit(struct oem *oem, struct bytes statement, struct buffer *out) {
+    uint8_t encoded[PERMIT_MAX];
+    struct writer writer;
+    const struct bytes chain[1] = {buffer_bytes(&oem->command_authority)};
+    writer_init(&writer, encoded, sizeof encoded);
+    assert_int_equal(cose_sign1_write(&writer, chain, 1, statement, command_sign, oem), STATUS_OK);
+    buffer_append(out, encoded, writer.size);
+}

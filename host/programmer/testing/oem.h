@@ -56,10 +56,13 @@ struct package oem_package(const struct oem *oem, uint64_t sequence, uint32_t co
 void oem_seal(struct oem *oem, const struct package *package, struct buffer *out);
 struct package_authority oem_authority(struct oem *oem);
 
-/* A device certificate, and the first permit of a chip. */
+/* A device certificate, the first permit of a chip, and the later ones, whose `statement` is a
+ * permit payload. */
 void oem_certify(struct oem *oem, const uint8_t uid[16], const uint8_t auth_key[64],
                  struct buffer *out);
 void oem_permit(struct oem *oem, const uint8_t uid[16], const uint8_t auth_key_hash[32],
                 const uint8_t nonce[32], struct buffer *out);
+
+void oem_sign_permit(struct oem *oem, struct bytes statement, struct buffer *out);
 
 #endif
