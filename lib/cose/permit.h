@@ -5,7 +5,8 @@
  *     {1: command, 2: arguments map, 3: UID, 4: SHA-256(AUTH public key), 5: device nonce}
  *
  * Device: cose_sign1_parse and _verify, permit_parse on the payload, then the reader
- * for the command's arguments. Server: permit_write_root_hash, then cose_sign1_write.
+ * for the command's arguments. Server: the write function of the command, then cose_sign1_write,
+ * with an x5chain of authority and CA for ROOT_HASH and of the authority alone for all others.
  */
 #ifndef NUSEC_COSE_PERMIT_H
 #define NUSEC_COSE_PERMIT_H
@@ -15,7 +16,7 @@
 #define PERMIT_UID_SIZE   16
 #define PERMIT_HASH_SIZE  32
 #define PERMIT_NONCE_SIZE 32
-/* Payload of a ROOT_HASH permit. */
+/* Payload of any permit. */
 #define PERMIT_PAYLOAD_MAX 256
 /* A whole permit with two certificates. */
 #define PERMIT_MAX 4400

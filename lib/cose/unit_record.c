@@ -1,6 +1,7 @@
 #include "cose/unit_record.h"
 
 #include "cose/cbor.h"
+#include "cose/cose_sign1.h"
 
 #include <string.h>
 
@@ -71,6 +72,23 @@ enum status unit_record_parse(struct bytes payload, struct unit_record *record) 
     }
     if (status != STATUS_OK) {
         memset(record, 0, sizeof *record);
+    }
+    return status;
+}
+
+enum status unit_record_verify(struct bytes encoded, const uint8_t public_key[64],
+                               struct unit_record *record) {
+    struct cose_sign1 message;
+    memset(record, 0, sizeof *record);
+    enum status status = cose_sign1_parse(encoded, &message);
+    if (status == STATUS_OK && message.x5chain_count != 0) {
+        status = STATUS_INVALID; /* one encoding: the key is known, no chain belongs here */
+    }
+    if (status == STATUS_OK) {
+        status = cose_sign1_verify(&message, public_key);
+    }
+    if (status == STATUS_OK) {
+        status = unit_record_parse(message.payload, record);
     }
     return status;
 }

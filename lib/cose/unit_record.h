@@ -32,9 +32,14 @@ struct unit_record {
     uint64_t milliseconds; /* from the first step to the last */
 };
 
-/* The payload. The writer fails if a field is out of bounds. */
+/* The payload. The writer fails if a field is out of bounds. Texts must be UTF-8. */
 void unit_record_write(struct writer *writer, const struct unit_record *record);
 /* INVALID or TRUNCATED; `record` is then zeroed. */
 MUST_USE enum status unit_record_parse(struct bytes payload, struct unit_record *record);
+
+/* The signed object: signature by `public_key` (X || Y) first, then the payload. INVALID for one
+ * with an x5chain. The transcript inside is not looked at: spdm_measurement_verify does. */
+MUST_USE enum status unit_record_verify(struct bytes encoded, const uint8_t public_key[64],
+                                        struct unit_record *record);
 
 #endif

@@ -38,6 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     (void)!manifest_parse(input, &manifest);
-    (void)!unit_record_parse(input, &record);
+    if (unit_record_parse(input, &record) == STATUS_OK &&
+        (record.transcript.size == 0 || record.transcript.size > UNIT_RECORD_TRANSCRIPT_MAX)) {
+        abort();
+    }
     return 0;
 }
