@@ -75,6 +75,9 @@ void boot_start_bl2(const struct hal *hal, struct boot_findings *findings);
 enum boot_stay { BOOT_MAY_START, BOOT_STAY };
 void boot_start_bl3(const struct hal *hal, enum boot_stay stay, struct boot_findings *findings);
 
+/* The bootloader runs, so the boot ROM accepted it: its counter is raised to what it states. */
+MUST_USE enum status boot_raise_own_counter(const struct hal *hal);
+
 /* Erases all images and the device-state journal: RMA. The keys are the caller's. May be repeated
  * after a power cut. */
 MUST_USE enum status boot_erase_everything(const struct hal *hal);

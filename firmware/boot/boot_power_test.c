@@ -232,7 +232,7 @@ static void cells_that_refuse_are_noted_elsewhere(void **state) {
                                  : image_trailer_swap_offset(&layout, 0, i);
             uint32_t unit = (boot_slot_offset(&boot_bench.hal, BOOT_SLOT_PRIMARY) + at) / 8;
             if (*bench_flash(BOOT_SLOT_PRIMARY, at) == 0xFF && n % 3 == i) {
-                testing_board_file()[BOARD_UNITS_OFFSET + unit / 8] &= (uint8_t)~(1u << unit % 8);
+                testing_board_file()[BOARD_UNITS_OFFSET + unit / 8] &= (uint8_t) ~(1u << unit % 8);
             }
         }
         if (testing_board_run(BOARD_FAULT_STOP, 1 + n % 300, bench_boot, NULL)) {

@@ -1,5 +1,6 @@
 /*
- * Slots as sources for lib/image, and raw flash within a slot. Shared by the files of this folder.
+ * Slots as sources for lib/image, and raw flash within a slot: for this folder and whoever
+ * installs.
  */
 #ifndef NUSEC_BOOT_BOOT_SLOT_H
 #define NUSEC_BOOT_BOOT_SLOT_H

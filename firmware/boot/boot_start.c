@@ -51,8 +51,7 @@ void boot_start_bl2(const struct hal *hal, struct boot_findings *findings) {
 
 static enum status verify(const struct hal *hal, enum boot_slot slot, struct image_report *report) {
     enum status status = boot_verify(hal, slot, report);
-    log_event(hal,
-              slot == BOOT_SLOT_PRIMARY ? HAL_BOOT_EVENT_PRIMARY : HAL_BOOT_EVENT_SECONDARY,
+    log_event(hal, slot == BOOT_SLOT_PRIMARY ? HAL_BOOT_EVENT_PRIMARY : HAL_BOOT_EVENT_SECONDARY,
               report->reason);
     return status;
 }
@@ -133,7 +132,8 @@ void boot_start_bl3(const struct hal *hal, enum boot_stay stay, struct boot_find
     if (image_is_accepted(status, findings->primary.reason) != HARDENED_YES) {
         status = fall_back(hal, findings);
     }
-    if (image_is_accepted(status, findings->primary.reason) != HARDENED_YES || stay != BOOT_MAY_START) {
+    if (image_is_accepted(status, findings->primary.reason) != HARDENED_YES ||
+        stay != BOOT_MAY_START) {
         return;
     }
     raise_counter(hal, &findings->primary);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define CHUNK 256
-/* A page that refuses once was left half programmed by a cut; a page that refuses twice is broken. */
+/* A page that refuses once was left half programmed by a cut; a page that refuses twice is broken.
+ */
 #define COPY_ATTEMPTS 2
 
 /* One of the two images on its way: where its payload is, and the key it is encrypted with in the
@@ -22,8 +23,8 @@ struct traveller {
 struct swap {
     const struct hal *hal;
     struct image_trailer_layout layout;
-    uint32_t pages;    /* of the larger image */
-    uint32_t position; /* operations done */
+    uint32_t pages;            /* of the larger image */
+    uint32_t position;         /* operations done */
     struct traveller incoming; /* from the secondary slot */
     struct traveller outgoing; /* from the primary slot */
 };
@@ -58,8 +59,8 @@ static enum status copy_contents(const struct swap *swap, const struct copy *cop
         status = boot_slot_read(swap->hal, copy->from, copy->from_page * page + done, chunk,
                                 sizeof chunk);
         if (status == STATUS_OK && copy->traveller != NULL) {
-            status = crypt_chunk(copy->traveller, copy->image_page * page + done, chunk,
-                                 sizeof chunk);
+            status =
+                crypt_chunk(copy->traveller, copy->image_page * page + done, chunk, sizeof chunk);
         }
         if (status == STATUS_OK) {
             status = boot_slot_program(swap->hal, copy->to, copy->to_page * page + done, chunk,
@@ -73,8 +74,8 @@ static enum status copy_contents(const struct swap *swap, const struct copy *cop
 static enum status copy_page(const struct swap *swap, const struct copy *copy) {
     bool is_blank = false;
     enum status status = boot_slot_page_is_blank(swap->hal, copy->to, copy->to_page, &is_blank);
-    for (unsigned i = 0; i < COPY_ATTEMPTS && (i == 0 ? status == STATUS_OK : status == STATUS_FLASH);
-         i++) {
+    for (unsigned i = 0;
+         i < COPY_ATTEMPTS && (i == 0 ? status == STATUS_OK : status == STATUS_FLASH); i++) {
         status = is_blank && i == 0 ? STATUS_OK
                                     : boot_slot_erase_page(swap->hal, copy->to, copy->to_page);
         if (status == STATUS_OK) {
@@ -96,12 +97,12 @@ static enum status run_operation(const struct swap *swap) {
     }
     uint32_t page = (swap->position - swap->pages) / 2;
     if ((swap->position - swap->pages) % 2 == 0) {
-        const struct copy in = {BOOT_SLOT_SECONDARY, page, BOOT_SLOT_PRIMARY,
-                                page,                &swap->incoming, page};
+        const struct copy in = {BOOT_SLOT_SECONDARY, page, BOOT_SLOT_PRIMARY, page,
+                                &swap->incoming,     page};
         return copy_page(swap, &in);
     }
-    const struct copy out = {BOOT_SLOT_PRIMARY, page + 1, BOOT_SLOT_SECONDARY,
-                             page,              &swap->outgoing, page};
+    const struct copy out = {BOOT_SLOT_PRIMARY, page + 1, BOOT_SLOT_SECONDARY, page,
+                             &swap->outgoing,   page};
     return copy_page(swap, &out);
 }
 
@@ -113,8 +114,7 @@ static struct image_trailer_cell operation_cell(const struct swap *swap, uint32_
     uint32_t index = operation - swap->pages;
     unsigned step = index % 2;
     return image_trailer_set_status(
-        image_trailer_swap_offset(&swap->layout, (uint16_t)(index / 2), step),
-        (uint8_t)(step + 1));
+        image_trailer_swap_offset(&swap->layout, (uint16_t)(index / 2), step), (uint8_t)(step + 1));
 }
 
 /* Where the headers are depends on how far the swap got: the first pages of both images are the
@@ -141,8 +141,8 @@ static enum status find_payload(const struct swap *swap, enum boot_slot slot, ui
 static enum status find_payloads(struct swap *swap) {
     bool first_came_in = swap->position > swap->pages;
     bool first_went_out = swap->position > swap->pages + 1;
-    enum status status = find_payload(
-        swap, first_came_in ? BOOT_SLOT_PRIMARY : BOOT_SLOT_SECONDARY, 0, &swap->incoming);
+    enum status status = find_payload(swap, first_came_in ? BOOT_SLOT_PRIMARY : BOOT_SLOT_SECONDARY,
+                                      0, &swap->incoming);
     if (status == STATUS_OK) {
         status = first_went_out ? find_payload(swap, BOOT_SLOT_SECONDARY, 0, &swap->outgoing)
                                 : find_payload(swap, BOOT_SLOT_PRIMARY, 1, &swap->outgoing);

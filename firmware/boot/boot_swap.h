@@ -1,9 +1,9 @@
 /*
  * Exchanging the images of primary and secondary slot, page by page, as MCUboot's swap-move does:
  * first the primary image moves up by one page, last page first; then, page by page, the secondary
- * page goes to the primary slot (decrypted) and the old page to the secondary (encrypted again, with
- * the key it came with). A status cell behind every operation makes it resumable after a power cut
- * at any point.
+ * page goes to the primary slot (decrypted) and the old page to the secondary (encrypted again,
+ * with the key it came with). A status cell behind every operation makes it resumable after a power
+ * cut at any point.
  *
  * Images must have been verified before; what arrives is verified again by the caller.
  */

@@ -98,8 +98,7 @@ enum status boot_request_install(const struct hal *hal) {
     struct image_report report;
     /* Without an image to go back to there is nothing to test against. */
     enum status status = boot_verify(hal, BOOT_SLOT_PRIMARY, &report);
-    return boot_trailer_request(hal,
-                                status == STATUS_OK ? IMAGE_SWAP_TEST : IMAGE_SWAP_PERMANENT);
+    return boot_trailer_request(hal, status == STATUS_OK ? IMAGE_SWAP_TEST : IMAGE_SWAP_PERMANENT);
 }
 
 static enum image_trailer_state settled(bool is_set) {

@@ -1,6 +1,6 @@
 /*
- * The trailers as the boot code reads them: lib/image's cells, and what became of cells that a power
- * cut left neither erased nor programmed.
+ * The trailers as the boot code reads them: lib/image's cells, and what became of cells that a
+ * power cut left neither erased nor programmed.
  *
  * A cell that was being programmed when the power went may read as erased and still refuse to be
  * programmed again. What it should have said is then noted in a spare cell: the last cells of the

@@ -113,10 +113,35 @@ enum status boot_verify(const struct hal *hal, enum boot_slot slot, struct image
                              ? verify_secondary(hal, &source, &policy, report)
                              : image_verify(&source, &policy, report);
     /* A chip without a key hash accepts nothing, whatever was found. */
-    if (policy_status != STATUS_OK &&
-        (status == STATUS_OK || report->reason == IMAGE_REASON_KEY)) {
+    if (policy_status != STATUS_OK && (status == STATUS_OK || report->reason == IMAGE_REASON_KEY)) {
         report->reason = IMAGE_REASON_KEY;
         status = STATUS_NOT_FOUND;
     }
     return status;
+}
+
+enum status boot_raise_own_counter(const struct hal *hal) {
+    struct boot_area area;
+    struct image_header header;
+    struct image_tlv_iterator iterator;
+    struct image_tlv tlv;
+    struct reader reader;
+    uint8_t raw[4];
+    const struct image_source source = boot_slot_source(&area, hal, BOOT_SLOT_BL2);
+    enum status status = image_read_header(&source, &header);
+    if (status == STATUS_OK) {
+        status = image_tlv_open(&iterator, &source, &header);
+    }
+    while (status == STATUS_OK) {
+        status = image_tlv_next(&iterator, &tlv);
+        if (status == STATUS_OK && tlv.area == IMAGE_TLV_PROTECTED &&
+            tlv.type == IMAGE_TLV_SECURITY_COUNTER) {
+            break;
+        }
+    }
+    if (status == STATUS_OK) {
+        status = image_tlv_read(&iterator, &tlv, raw, sizeof raw);
+    }
+    reader_init(&reader, bytes_of(raw, sizeof raw));
+    return status == STATUS_OK ? hal->counter_raise(HAL_COUNTER_BL2, read_u32le(&reader)) : status;
 }

@@ -1,19 +1,29 @@
 #include "boot_rom/boot_rom_stage.h"
 
+#include "base/secret.h"
+#include "boot/boot.h"
 #include "crypto/crypto.h"
-#include "hal/device_info.h"
+#include "devauth/otp_map.h"
+#include "device/device.h"
+#include "device/device_otp.h"
 #include "hal/device_link.h"
-#include "spdm/spdm_responder.h"
 
-#define BOOT_ROM_VERSION 1u
+#include <string.h>
+
+#define BOOT_ROM_VERSION 2u
 
 /* The program's root object. */
 static struct {
-    const struct hal *hal;
+    struct device device;
     struct spdm_responder responder;
     struct device_link link;
-    uint16_t pending_payload; /* 0 = none */
+    struct boot_findings findings;
 } stage;
+
+static const struct device_rules RULES = {
+    .stage = DEVAUTH_STAGE_BOOT_ROM,
+    .install = DEVAUTH_TARGET_BL2,
+};
 
 /* No capability needs these, so the responder asks for neither chain nor signature. */
 static enum status no_chain(void *context, uint8_t slot, struct bytes *blob) {
@@ -39,28 +49,43 @@ static enum status no_measurements(void *context, struct writer *blocks) {
     return STATUS_UNSUPPORTED;
 }
 
+/* Only a chip that knows which BL2 is its own, and has lost it. */
+static bool may_recover(const struct device *device) {
+    enum hal_life_cycle now = device->hal->life_cycle();
+    return (now == HAL_LIFE_PROVISIONED || now == HAL_LIFE_SECURED) &&
+           device_otp_is_valid(device->hal, OTP_BOOT_KEY_BL2_VALID) &&
+           stage.findings.bl2.reason != IMAGE_ACCEPTED;
+}
+
+static enum status recover_begin(struct device *device, struct bytes body,
+                                 struct writer *response) {
+    return may_recover(device) ? device_install_begin(device, body, response) : STATUS_DENIED;
+}
+
+static enum status recover_finish(struct device *device, struct bytes body,
+                                  struct writer *response) {
+    return may_recover(device) ? device_install_finish(device, body, response) : STATUS_DENIED;
+}
+
+/* What a recovery ends with; otherwise there is nothing to restart for. */
+static enum status restart(struct device *device, struct bytes body, struct writer *response) {
+    return may_recover(device) ? device_reboot(device, body, response) : STATUS_DENIED;
+}
+
+static const struct device_command COMMANDS[] = {
+    {DEVAUTH_DEVICE_INFO, DEVICE_ANYONE, device_info},
+    {DEVAUTH_LINK_PAYLOAD, DEVICE_ANYONE, device_link_payload},
+    {DEVAUTH_BOOT_STATE, DEVICE_ANYONE, device_boot_state},
+    {DEVAUTH_INSTALL_BEGIN, DEVICE_ANYONE, recover_begin},
+    {DEVAUTH_INSTALL_FINISH, DEVICE_ANYONE, recover_finish},
+    {DEVAUTH_REBOOT, DEVICE_ANYONE, restart},
+};
+
 static enum status vendor(void *context, enum spdm_privilege privilege, struct bytes payload,
                           struct writer *response) {
-    struct devauth_request request;
-    struct devauth_device_info info;
     (void)context;
-    (void)privilege;
-    enum status status = devauth_read_request(payload, &request);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (request.command == DEVAUTH_LINK_PAYLOAD) {
-        return device_info_link_payload(request.body, response, &stage.pending_payload);
-    }
-    if (request.command != DEVAUTH_DEVICE_INFO) {
-        return STATUS_UNSUPPORTED;
-    }
-    status = devauth_read_empty_body(request.body);
-    if (status == STATUS_OK) {
-        device_info_fill(stage.hal, DEVAUTH_STAGE_BOOT_ROM, BOOT_ROM_VERSION, &info);
-        devauth_write_device_info(response, &info);
-    }
-    return status;
+    return device_run_command(&stage.device, COMMANDS, sizeof COMMANDS / sizeof COMMANDS[0],
+                              privilege, payload, response);
 }
 
 static const struct spdm_responder_ops OPERATIONS = {
@@ -72,32 +97,78 @@ static const struct spdm_responder_ops OPERATIONS = {
 
 static enum status handle(void *context, uint8_t type, uint8_t *message, size_t size,
                           struct writer *response, uint8_t *response_type) {
-    return spdm_responder_handle(context, type, message, size, response, response_type);
+    (void)context;
+    if (type == BULK_MCTP_TYPE) {
+        *response_type = BULK_MCTP_TYPE;
+        return device_handle_bulk(&stage.device, bytes_of(message, size), response);
+    }
+    return spdm_responder_handle(&stage.responder, type, message, size, response, response_type);
+}
+
+static void wipe(void *context) {
+    (void)context;
+    secret_wipe(&stage, sizeof stage);
 }
 
 static void sent(void *context) {
     (void)context;
-    if (stage.pending_payload != 0) {
-        device_link_set_payload(&stage.link, stage.pending_payload);
-        stage.pending_payload = 0;
+    uint16_t payload = device_sent(&stage.device, wipe, NULL);
+    if (payload != 0) {
+        device_link_set_payload(&stage.link, payload);
     }
 }
 
-void boot_rom_stage_run(const struct hal *hal) {
+static void serve(const struct hal *hal) {
     const struct spdm_responder_config config = {
         .ops = &OPERATIONS,
         .capabilities = 0,
         .crypto_timeout_exponent = 0,
     };
-    stage.hal = hal;
-    stage.pending_payload = 0;
-    /* Transcripts are hashed even without keys; a chip whose TRNG is dead stays silent. */
-    bool is_alive = crypto_init(hal->entropy, NULL) == STATUS_OK;
+    /* A journal that cannot be read does not matter here. */
+    enum status status = device_start(&stage.device, hal, &RULES, BOOT_ROM_VERSION);
+    (void)status;
     spdm_responder_init(&stage.responder, &config);
-    device_link_start(&stage.link, hal, handle, sent, &stage.responder);
+    device_link_start(&stage.link, hal, handle, sent, NULL);
     for (;;) {
-        if (!is_alive || device_link_poll(&stage.link) == DEVICE_LINK_IDLE) {
+        if (device_link_poll(&stage.link) == DEVICE_LINK_IDLE) {
             hal->wait();
         }
+    }
+}
+
+/* Erasing what is erased costs nothing; failing to erase leaves the next start to try again, with
+ * debug open on a chip whose keys are gone first. */
+static void erase_for_rma(const struct hal *hal) {
+    for (unsigned role = 0; role < HAL_KEY_ROLES; role++) {
+        while (hal->key_destroy((enum hal_key_role)role) != STATUS_OK) {
+            hal->wait();
+        }
+    }
+    while (boot_erase_everything(hal) != STATUS_OK) {
+        hal->wait();
+    }
+}
+
+void boot_rom_stage_prepare(const struct hal *hal) {
+    enum hal_life_cycle now = hal->life_cycle();
+    if (now != HAL_LIFE_BLANK) {
+        /* A mark that a power cut tore counts already; completing it needs no new authority. */
+        enum status status = hal->life_cycle_advance(now);
+        (void)status;
+    }
+    if (now == HAL_LIFE_RMA) {
+        erase_for_rma(hal);
+    }
+}
+
+void boot_rom_stage_run(const struct hal *hal) {
+    memset(&stage, 0, sizeof stage);
+    /* Transcripts are hashed even without keys; a chip whose TRNG is dead stays silent. */
+    if (crypto_init(hal->entropy, NULL) == STATUS_OK) {
+        boot_start_bl2(hal, &stage.findings);
+        serve(hal);
+    }
+    for (;;) {
+        hal->wait();
     }
 }

@@ -95,28 +95,43 @@ static void provisioned_chip_waits_as_well(void **state) {
 
 static unsigned command;
 
+/* What a chip without a BL2 of its own says to each command. */
+static enum status expected(unsigned asked) {
+    switch (asked) {
+    case DEVAUTH_REBOOT: return STATUS_DENIED;
+    case DEVAUTH_INSTALL_BEGIN: return STATUS_DENIED;
+    case DEVAUTH_INSTALL_FINISH: return STATUS_DENIED;
+    default: return STATUS_UNSUPPORTED;
+    }
+}
+
+static bool is_answered(unsigned asked) {
+    return asked == DEVAUTH_DEVICE_INFO || asked == DEVAUTH_LINK_PAYLOAD ||
+           asked == DEVAUTH_BOOT_STATE;
+}
+
 static void ask_everything_else(void) {
-    static const uint8_t none[] = {1, DEVAUTH_GENERATE_KEYS};
-    uint8_t payload[] = {1, (uint8_t)command};
-    if (command > DEVAUTH_GENERATE_KEYS) {
-        assert_int_equal(bench_result(&bench), STATUS_UNSUPPORTED);
+    uint8_t payload[] = {1, 0};
+    if (command > 0) {
+        assert_int_equal(bench_result(&bench), expected(command));
     }
-    if (command == DEVAUTH_LINK_PAYLOAD) {
+    do {
+        command++;
+    } while (is_answered(command));
+    if (command > 20) {
         script = leave;
-        vendor(none, sizeof none);
-        return;
+        leave();
     }
-    command++;
+    payload[1] = (uint8_t)command;
     vendor(payload, sizeof payload);
 }
 
 static void it_does_nothing_else(void **state) {
     (void)state;
-    command = DEVAUTH_GENERATE_KEYS;
+    command = 0;
     script = ask_everything_else;
     run();
-    assert_int_equal(command, DEVAUTH_LINK_PAYLOAD);
-    assert_int_equal(bench_result(&bench), STATUS_UNSUPPORTED);
+    assert_int_equal(command, 21);
 }
 
 /* No certificate, so no chain, challenge, measurement or session. */

@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 #include "board/devauth_image.h"
+#include "cose/permit.h"
 #include "devauth/devauth_commands.h"
 #include "devauth/devauth_identity.h"
 #include "devauth/devauth_permit.h"
@@ -66,22 +67,17 @@ static enum status load_parameters(struct devauth_device *device,
     }
     crypto_sha256(parameters.root, device->root_hash);
     crypto_sha256(parameters.requester, device->requester_hash);
-    crypto_sha256(start->image, device->image_hash);
+    crypto_sha256(start->image, device->device.image_hash);
     return STATUS_OK;
 }
 
-static enum status mount_journal(struct devauth_device *device) {
-    const struct hal *hal = device->hal;
-    const struct journal_flash flash = {
-        .read = hal->flash_read,
-        .program = hal->flash_program,
-        .erase = hal->flash_erase,
-        .first_offset = hal->flash->journal_first * hal->flash->page_bytes,
-        .page_bytes = hal->flash->page_bytes,
-        .half_pages = hal->flash->journal_pages,
-    };
-    return journal_mount(&device->journal, &flash);
-}
+static const struct device_rules RULES = {
+    .stage = DEVAUTH_STAGE_DEVAUTH,
+    .permits = 1u << PERMIT_ROOT_HASH | 1u << PERMIT_BOOT_KEY_HASH | 1u << PERMIT_RMA |
+               1u << PERMIT_OBJECT_ID,
+    .install = DEVAUTH_TARGET_BL2,
+    .boot_key = DEVAUTH_TARGET_BL2,
+};
 
 static enum status check_life_cycle(const struct hal *hal) {
     enum hal_life_cycle now = hal->life_cycle();
@@ -114,9 +110,10 @@ enum status devauth_device_start(struct devauth_device *device, const struct hal
                                  uint8_t key_hash[CRYPTO_DIGEST_SIZE]) {
     memset(device, 0, sizeof *device);
     memset(key_hash, 0, CRYPTO_DIGEST_SIZE);
-    device->hal = hal;
-    device->version = start->version;
-    enum status status = check_life_cycle(hal);
+    enum status status = device_start(&device->device, hal, &RULES, start->version);
+    if (status == STATUS_OK) {
+        status = check_life_cycle(hal);
+    }
     if (status == STATUS_OK) {
         status = crypto_init(hal->entropy, NULL);
     }
@@ -128,9 +125,6 @@ enum status devauth_device_start(struct devauth_device *device, const struct hal
     }
     if (status == STATUS_OK) {
         status = finish_life_cycle(hal);
-    }
-    if (status == STATUS_OK) {
-        status = mount_journal(device);
     }
     if (status == STATUS_OK) {
         status = devauth_identity_start(device);
@@ -147,23 +141,25 @@ enum status devauth_device_start(struct devauth_device *device, const struct hal
 enum status devauth_device_handle(void *context, uint8_t type, uint8_t *message, size_t size,
                                   struct writer *response, uint8_t *response_type) {
     struct devauth_device *device = context;
+    if (type == BULK_MCTP_TYPE) {
+        *response_type = BULK_MCTP_TYPE;
+        return device_handle_bulk(&device->device, bytes_of(message, size), response);
+    }
     enum status status =
         spdm_responder_handle(&device->responder, type, message, size, response, response_type);
     /* Nothing can change slot 0 during a handshake, so this is the chain it began with. */
     if (device->responder.session.phase == SPDM_SESSION_HANDSHAKE) {
-        device->session_on_issued_chain = device->chain_is_issued;
+        device->session_on_issued_chain = device->device.chain_is_issued;
     }
     return status;
 }
 
+static void wipe(void *context) {
+    struct devauth_device *device = context;
+    spdm_responder_reset(&device->responder);
+    secret_wipe(device, sizeof *device);
+}
+
 uint16_t devauth_device_sent(struct devauth_device *device) {
-    uint16_t payload = device->pending_payload;
-    device->pending_payload = 0;
-    if (device->pending_reboot) {
-        const struct hal *hal = device->hal;
-        spdm_responder_reset(&device->responder);
-        secret_wipe(device, sizeof *device); /* SRAM survives a warm reset */
-        hal->reset(HAL_BOOT_REQUESTED);
-    }
-    return payload;
+    return device_sent(&device->device, wipe, device);
 }

@@ -10,6 +10,7 @@
  *   and UID, under the loaded root, is in the journal; then with that, for new sessions.
  * - The loaded root counts only while OTP holds none; afterwards it must be the one OTP names.
  * - AUTH signs SPDM transcripts and the chip's own PKCS #10, nothing else.
+ * - BL2 is installed here, and its key hash written; everything about BL3 is the bootloader's.
  * - The root hash goes to OTP only in a privileged session that was opened on the issued chain:
  *   whoever asks has read the chain back and verified that the chip owns its key.
  */
@@ -19,40 +20,25 @@
 #include "hal/hal.h"
 
 #include "crypto/crypto.h"
-#include "devauth/devauth.h"
-#include "devauth/journal.h"
+#include "device/device.h"
 #include "spdm/spdm_responder.h"
 
-/* One-use permit nonce. */
-struct devauth_nonce {
-    bool is_outstanding;
-    uint8_t command; /* enum permit_command it was asked for */
-    uint8_t value[DEVAUTH_NONCE_SIZE];
-};
-
 struct devauth_device {
-    const struct hal *hal;
-    uint32_t version;
+    struct device device; /* first: the commands of firmware/device find the rest behind it */
     struct spdm_responder responder;
-    struct journal journal;
+    enum spdm_privilege privilege; /* of the vendor command that is being executed */
 
     /* loaded at bootstrap */
     uint8_t root_hash[CRYPTO_DIGEST_SIZE];
     uint8_t requester_hash[CRYPTO_DIGEST_SIZE]; /* SHA-256 of the programmer's certificate */
-    uint8_t image_hash[CRYPTO_DIGEST_SIZE];
 
     /* slot 0 */
-    uint8_t uid[HAL_UID_SIZE];
     uint8_t ephemeral_private[CRYPTO_PRIVATE_KEY_SIZE];
     uint8_t ephemeral_public[CRYPTO_PUBLIC_KEY_SIZE];
     uint8_t chain[SPDM_CHAIN_MAX]; /* CertChain blob slot 0 answers with */
     size_t chain_size;
-    bool chain_is_issued;
 
     bool session_on_issued_chain; /* the chain was issued when the current session was opened */
-    struct devauth_nonce nonce;
-    uint16_t pending_payload; /* LINK_PAYLOAD to apply once the answer has left; 0 = none */
-    bool pending_reboot;
 
     /* The requester's chain while SPDM fetches it; between handshakes room to put a permit's
      * chain together. */

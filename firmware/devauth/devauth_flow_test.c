@@ -1,4 +1,5 @@
 /* The identity flow of one chip, from blank to provisioned, over real frames. */
+#include "attest/attest.h"
 #include "devauth/testing/bench.h"
 
 #include "devauth/certificate.h"
@@ -95,9 +96,9 @@ static void read_out_of_otp(void **state) {
 
 static void measurements_tell_what_happened(void **state) {
     static const uint8_t nonce[32] = {9};
+    static const uint8_t none[32];
     struct bytes record;
-    struct reader reader;
-    struct spdm_measurement block;
+    struct attest attest;
     (void)state;
     assert_int_equal(bench_provision(&bench), STATUS_OK);
     assert_int_equal(spdm_requester_measurements(&bench.requester, SPDM_MEASUREMENT_ALL, nonce),
@@ -107,17 +108,15 @@ static void measurements_tell_what_happened(void **state) {
         spdm_measurement_verify(spdm_requester_measurement_transcript(&bench.requester),
                                 bench.keys.auth, nonce, &record),
         STATUS_OK);
-    reader_init(&reader, record);
-    spdm_measurement_next(&reader, &block);
-    assert_int_equal(block.index, DEVAUTH_MEASUREMENT_IMAGE);
-    assert_memory_equal(block.value.data, bench.device.image_hash, 32);
-    spdm_measurement_next(&reader, &block);
-    assert_int_equal(block.index, DEVAUTH_MEASUREMENT_OTP);
-    spdm_measurement_next(&reader, &block);
-    assert_int_equal(block.index, DEVAUTH_MEASUREMENT_DEVICE);
-    assert_int_equal(block.value.size, 2);
-    assert_int_equal(block.value.data[0], HAL_LIFE_PROVISIONED);
-    assert_int_equal(reader_finish(&reader), STATUS_OK);
+    assert_int_equal(attest_read(record, &attest), STATUS_OK);
+    assert_memory_equal(attest.image, bench.device.device.image_hash, 32);
+    assert_int_equal(attest.life_cycle, HAL_LIFE_PROVISIONED);
+    assert_int_equal(attest.flags,
+                     DEVAUTH_FLAG_ROOT_HASH | DEVAUTH_FLAG_KEYS | DEVAUTH_FLAG_ISSUED_CHAIN);
+    assert_int_equal(attest.versions.stage, DEVAUTH_STAGE_DEVAUTH);
+    assert_memory_equal(attest.bl2, none, 32);
+    assert_int_equal(attest.keys.bl2_key_hash[0], 0xFF);
+    assert_int_not_equal(attest.keys.enc_key_hash[0], 0xFF);
 }
 
 static void longer_packets_after_agreement(void **state) {

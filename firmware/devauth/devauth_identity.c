@@ -18,7 +18,7 @@ static enum status sign_ephemeral(void *context, const uint8_t digest[CRYPTO_DIG
 static enum status sign_auth(void *context, const uint8_t digest[CRYPTO_DIGEST_SIZE],
                              uint8_t signature[CRYPTO_SIGNATURE_SIZE]) {
     const struct devauth_device *device = context;
-    return device->hal->key_sign(HAL_KEY_AUTH, digest, signature);
+    return device->device.hal->key_sign(HAL_KEY_AUTH, digest, signature);
 }
 
 static enum status use_ephemeral_chain(struct devauth_device *device) {
@@ -27,13 +27,13 @@ static enum status use_ephemeral_chain(struct devauth_device *device) {
     struct writer blob;
     writer_init(&writer, certificate, sizeof certificate);
     enum status status = certificate_write_self_signed(
-        &writer, device->uid, device->ephemeral_public, sign_ephemeral, device);
+        &writer, device->device.uid, device->ephemeral_public, sign_ephemeral, device);
     writer_init(&blob, device->chain, sizeof device->chain);
     if (status == STATUS_OK) {
         status = spdm_chain_write(writer_bytes(&writer), &blob);
     }
     device->chain_size = status == STATUS_OK ? blob.size : 0;
-    device->chain_is_issued = false;
+    device->device.chain_is_issued = false;
     return status;
 }
 
@@ -56,7 +56,7 @@ static enum status check_issued_chain(const struct devauth_device *device, struc
     struct bytes leaf = bytes_of(NULL, 0);
     uint8_t leaf_key[CRYPTO_PUBLIC_KEY_SIZE];
     uint8_t auth_key[CRYPTO_PUBLIC_KEY_SIZE];
-    enum status status = device->hal->key_public(HAL_KEY_AUTH, auth_key);
+    enum status status = device->device.hal->key_public(HAL_KEY_AUTH, auth_key);
     if (status == STATUS_OK) {
         status = spdm_chain_parse(blob, &certificates);
     }
@@ -67,7 +67,7 @@ static enum status check_issued_chain(const struct devauth_device *device, struc
         status = crypto_chain_verify(certificates, device->root_hash, oid_eku_device, leaf_key);
     }
     if (status == STATUS_OK) {
-        status = certificate_check_subject(leaf, device->uid);
+        status = certificate_check_subject(leaf, device->device.uid);
     }
     if (status == STATUS_OK && memcmp(leaf_key, auth_key, sizeof leaf_key) != 0) {
         status = STATUS_MISMATCH;
@@ -78,14 +78,14 @@ static enum status check_issued_chain(const struct devauth_device *device, struc
 /* True if the journal holds a chain of ours, which slot 0 then answers with. */
 static bool use_issued_chain(struct devauth_device *device) {
     size_t size = 0;
-    enum status status = journal_read(&device->journal, JOURNAL_CERTIFICATE_CHAIN, device->chain,
-                                      sizeof device->chain, &size);
+    enum status status = journal_read(&device->device.journal, JOURNAL_CERTIFICATE_CHAIN,
+                                      device->chain, sizeof device->chain, &size);
     if (status == STATUS_OK) {
         status = check_issued_chain(device, bytes_of(device->chain, size));
     }
-    device->chain_is_issued = status == STATUS_OK;
+    device->device.chain_is_issued = status == STATUS_OK;
     device->chain_size = status == STATUS_OK ? size : 0;
-    return device->chain_is_issued;
+    return device->device.chain_is_issued;
 }
 
 static enum status choose_chain(struct devauth_device *device) {
@@ -93,7 +93,6 @@ static enum status choose_chain(struct devauth_device *device) {
 }
 
 enum status devauth_identity_start(struct devauth_device *device) {
-    device->hal->chip_uid(device->uid);
     enum status status = crypto_p256_generate(device->ephemeral_private, device->ephemeral_public);
     return status == STATUS_OK ? choose_chain(device) : status;
 }
@@ -101,10 +100,10 @@ enum status devauth_identity_start(struct devauth_device *device) {
 enum status devauth_identity_slot_key_hash(const struct devauth_device *device,
                                            uint8_t key_hash[CRYPTO_DIGEST_SIZE]) {
     uint8_t key[CRYPTO_PUBLIC_KEY_SIZE];
-    if (!device->chain_is_issued) {
+    if (!device->device.chain_is_issued) {
         memcpy(key, device->ephemeral_public, sizeof key);
     } else {
-        enum status status = device->hal->key_public(HAL_KEY_AUTH, key);
+        enum status status = device->device.hal->key_public(HAL_KEY_AUTH, key);
         if (status != STATUS_OK) {
             return status;
         }
@@ -113,31 +112,19 @@ enum status devauth_identity_slot_key_hash(const struct devauth_device *device,
     return STATUS_OK;
 }
 
-enum status devauth_identity_public_keys(const struct devauth_device *device,
-                                         struct devauth_public_keys *keys) {
-    enum status status = device->hal->key_public(HAL_KEY_AUTH, keys->auth);
-    if (status == STATUS_OK) {
-        status = device->hal->key_public(HAL_KEY_ENC, keys->enc);
-    }
-    if (status == STATUS_OK) {
-        status = device->hal->key_public(HAL_KEY_TLS, keys->tls);
-    }
-    return status;
-}
-
 /* Keys and the chain that names them go together. */
 static enum status forget_identity(struct devauth_device *device) {
     enum status status =
-        journal_write(&device->journal, JOURNAL_CERTIFICATE_CHAIN, bytes_of(NULL, 0));
+        journal_write(&device->device.journal, JOURNAL_CERTIFICATE_CHAIN, bytes_of(NULL, 0));
     for (unsigned role = 0; role < HAL_KEY_ROLES && status == STATUS_OK; role++) {
-        status = device->hal->key_destroy((enum hal_key_role)role);
+        status = device->device.hal->key_destroy((enum hal_key_role)role);
     }
     return status;
 }
 
 enum status devauth_identity_generate(struct devauth_device *device,
                                       struct devauth_public_keys *keys) {
-    const struct hal *hal = device->hal;
+    const struct hal *hal = device->device.hal;
     if (hal->life_cycle() != HAL_LIFE_BLANK) {
         return STATUS_BAD_STATE;
     }
@@ -185,23 +172,24 @@ enum status devauth_identity_sign(void *context, uint8_t slot,
     if (slot != DEVAUTH_SLOT) {
         return STATUS_NOT_FOUND;
     }
-    return device->chain_is_issued ? sign_auth(context, digest, signature)
-                                   : sign_ephemeral(context, digest, signature);
+    return device->device.chain_is_issued ? sign_auth(context, digest, signature)
+                                          : sign_ephemeral(context, digest, signature);
 }
 
 enum status devauth_identity_csr(void *context, struct bytes requester_info, struct writer *csr) {
     struct devauth_device *device = context;
     struct devauth_public_keys keys;
     uint8_t nonce[CERTIFICATE_NONCE_SIZE];
-    enum status status = devauth_identity_public_keys(device, &keys);
+    enum status status = device_read_public_keys(device->device.hal, &keys);
     if (status == STATUS_OK) {
-        status = certificate_read_requester_info(requester_info, device->uid, keys.auth, nonce);
+        status =
+            certificate_read_requester_info(requester_info, device->device.uid, keys.auth, nonce);
     }
     if (status != STATUS_OK) {
         return status;
     }
     struct certificate_request request = {
-        .uid = device->uid,
+        .uid = device->device.uid,
         .nonce = nonce,
         .auth_key = keys.auth,
         .enc_key = keys.enc,
@@ -217,12 +205,12 @@ enum status devauth_identity_set_certificate(void *context, uint8_t slot, struct
     }
     enum status status = check_issued_chain(device, chain_blob);
     if (status == STATUS_OK) {
-        status = journal_write(&device->journal, JOURNAL_CERTIFICATE_CHAIN, chain_blob);
+        status = journal_write(&device->device.journal, JOURNAL_CERTIFICATE_CHAIN, chain_blob);
     }
     if (status != STATUS_OK) {
         return status;
     }
     /* From the journal, not from the message: what slot 0 says is what the chip keeps. */
     status = choose_chain(device);
-    return status == STATUS_OK && !device->chain_is_issued ? STATUS_FLASH : status;
+    return status == STATUS_OK && !device->device.chain_is_issued ? STATUS_FLASH : status;
 }

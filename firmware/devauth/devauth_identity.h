@@ -14,10 +14,6 @@ MUST_USE enum status devauth_identity_start(struct devauth_device *device);
 MUST_USE enum status devauth_identity_slot_key_hash(const struct devauth_device *device,
                                                     uint8_t key_hash[CRYPTO_DIGEST_SIZE]);
 
-/* NOT_FOUND unless all three keys exist. */
-MUST_USE enum status devauth_identity_public_keys(const struct devauth_device *device,
-                                                  struct devauth_public_keys *keys);
-
 /*
  * New AUTH, ENC and TLS keys, in a BLANK chip only; older ones and their chain are gone first.
  * DEBUGGED while a debugger is attached, or if one attached meanwhile (the keys are then

@@ -124,7 +124,7 @@ static unsigned cut_certificate(enum ram_chip_cut kind) {
         assert_int_equal(bench_open(&bench, BENCH_PRIVILEGED), STATUS_OK);
         assert_int_equal(bench_set_certificate(&bench), STATUS_OK);
         assert_int_equal(bench_boot(&bench), STATUS_OK);
-        assert_true(bench.device.chain_is_issued);
+        assert_true(bench.device.device.chain_is_issued);
         assert_int_equal(ram_chip.violations, 0);
     }
     return cuts;

@@ -176,7 +176,7 @@ static void new_keys_end_the_old_identity(void **state) {
     assert_int_equal(info.flags & DEVAUTH_FLAG_ISSUED_CHAIN, 0);
     assert_int_equal(bench_set_certificate(&bench), STATUS_PEER_ERROR);
     assert_int_equal(bench_boot(&bench), STATUS_OK);
-    assert_false(bench.device.chain_is_issued);
+    assert_false(bench.device.device.chain_is_issued);
 }
 
 static void provisioned_chip_makes_no_new_keys(void **state) {
@@ -256,7 +256,7 @@ static void only_the_own_certificate_is_stored(void **state) {
     assert_int_equal(store_chain(&pki->root, &pki->device_ca, &leaf), STATUS_BAD_CERTIFICATE);
     test_identity_certify(&leaf, &pki->device_ca, TEST_LEAF, bytes_of(NULL, 0));
     assert_int_equal(store_chain(&pki->root, &pki->device_ca, &leaf), STATUS_BAD_CERTIFICATE);
-    assert_false(bench.device.chain_is_issued);
+    assert_false(bench.device.device.chain_is_issued);
 
     test_pki_issue_device(pki, ram_chip.uid, bench.keys.auth, &leaf);
     assert_int_equal(store_chain(&pki->root, &pki->device_ca, &leaf), STATUS_OK);
@@ -278,8 +278,20 @@ static void altered_chains_are_not_stored(void **state) {
             STATUS_OK);
         bench.issued_chain[i] ^= 0x01;
     }
-    assert_false(bench.device.chain_is_issued);
+    assert_false(bench.device.device.chain_is_issued);
     assert_int_equal(bench_set_certificate(&bench), STATUS_OK);
+}
+
+/* Gives a permit to the device, past the session, with the prepared nonce outstanding. */
+static enum status execute(struct bytes permit) {
+    static uint8_t answer[16];
+    struct writer response;
+    writer_init(&response, answer, sizeof answer);
+    bench.device.privilege = SPDM_PRIVILEGE_PRIVILEGED;
+    bench.device.device.nonce.is_outstanding = true;
+    bench.device.device.nonce.command = PERMIT_ROOT_HASH;
+    memcpy(bench.device.device.nonce.value, bench.permit.nonce, 32);
+    return devauth_permit_command(&bench.device.device, permit, &response);
 }
 
 static void no_root_hash_before_the_chain_is_read_back(void **state) {
@@ -296,10 +308,8 @@ static void no_root_hash_before_the_chain_is_read_back(void **state) {
     assert_int_equal(spdm_requester_measurements(&bench.requester, SPDM_MEASUREMENT_ALL, nonce),
                      STATUS_OK);
     (void)bench_run(&bench);
-    assert_true(bench.device.chain_is_issued);
-    assert_int_equal(
-        devauth_permit_execute(&bench.device, SPDM_PRIVILEGE_PRIVILEGED, bytes_of("", 0), NULL),
-        STATUS_BAD_STATE);
+    assert_true(bench.device.device.chain_is_issued);
+    assert_int_equal(execute(bytes_of("", 0)), STATUS_BAD_STATE);
     assert_still_blank();
 }
 
@@ -350,21 +360,19 @@ static void nonce_dies_with_a_reset(void **state) {
 }
 
 static void nonces_only_for_commands_of_this_stage(void **state) {
-    uint8_t nonce[32];
+    static const uint8_t COMMANDS[] = {0, PERMIT_LOCK, PERMIT_DECOMMISSION, 7, 32, 255};
+    uint8_t answer[64];
+    struct writer response;
     (void)state;
-    assert_int_equal(devauth_permit_nonce(&bench.device, PERMIT_LOCK, nonce), STATUS_UNSUPPORTED);
-    assert_int_equal(devauth_permit_nonce(&bench.device, 0, nonce), STATUS_UNSUPPORTED);
+    for (size_t i = 0; i < sizeof COMMANDS; i++) {
+        writer_init(&response, answer, sizeof answer);
+        assert_int_equal(
+            device_permit_nonce(&bench.device.device, bytes_of(&COMMANDS[i], 1), &response),
+            STATUS_UNSUPPORTED);
+        assert_int_equal(response.size, 0);
+    }
     /* And asking for one has ended the one before. */
     assert_int_equal(bench_send_permit(&bench), STATUS_REPLAYED);
-}
-
-/* Gives a permit to the device, past the session, with the prepared nonce outstanding. */
-static enum status execute(struct bytes permit) {
-    struct devauth_permit_result result;
-    bench.device.nonce.is_outstanding = true;
-    bench.device.nonce.command = PERMIT_ROOT_HASH;
-    memcpy(bench.device.nonce.value, bench.permit.nonce, 32);
-    return devauth_permit_execute(&bench.device, SPDM_PRIVILEGE_PRIVILEGED, permit, &result);
 }
 
 static void altered_permits(void **state) {
@@ -476,11 +484,10 @@ static void secret_otp_is_not_read(void **state) {
 }
 
 static void garbage_commands(void **state) {
-    static const uint8_t bodies[][3] = {{1, DEVAUTH_DEVICE_INFO, 0},
-                                        {1, DEVAUTH_PUBLIC_KEYS, 0},
-                                        {1, DEVAUTH_GENERATE_KEYS, 0},
-                                        {1, DEVAUTH_REBOOT, 0},
-                                        {1, DEVAUTH_LINK_PAYLOAD, 64}};
+    static const uint8_t bodies[][3] = {
+        {1, DEVAUTH_DEVICE_INFO, 0}, {1, DEVAUTH_PUBLIC_KEYS, 0},   {1, DEVAUTH_GENERATE_KEYS, 0},
+        {1, DEVAUTH_REBOOT, 2},      {1, DEVAUTH_INSTALL_BEGIN, 1}, {1, DEVAUTH_INSTALL_FINISH, 0},
+        {1, DEVAUTH_BOOT_STATE, 0},  {1, DEVAUTH_OBJECT_ID, 0},     {1, DEVAUTH_LINK_PAYLOAD, 64}};
     uint8_t payload[2] = {1, 0};
     (void)state;
     assert_int_equal(bench_open(&bench, BENCH_PRIVILEGED), STATUS_OK);
@@ -489,7 +496,7 @@ static void garbage_commands(void **state) {
         assert_true(status == STATUS_INVALID || status == STATUS_TRUNCATED);
     }
     for (unsigned command = 0; command < 256; command++) {
-        if (command >= DEVAUTH_DEVICE_INFO && command <= DEVAUTH_LINK_PAYLOAD) {
+        if (command >= DEVAUTH_DEVICE_INFO && command <= DEVAUTH_OBJECT_ID) {
             continue;
         }
         payload[1] = (uint8_t)command;

@@ -38,8 +38,9 @@ struct bench_image {
 };
 
 struct bench_plan {
-    enum boot_slot slot; /* BL2: plain, its own key; PRIMARY: clear but flagged; SECONDARY: encrypted */
-    uint8_t fill;        /* of the payload, so that images can be told apart */
+    enum boot_slot
+        slot;     /* BL2: plain, its own key; PRIMARY: clear but flagged; SECONDARY: encrypted */
+    uint8_t fill; /* of the payload, so that images can be told apart */
     size_t payload_size;
     uint32_t counter;
     uint8_t minor; /* of the version */

@@ -199,7 +199,7 @@ enum status bench_start_connect(struct bench *bench, enum bench_session session)
     };
     uint8_t expected[32];
     memcpy(expected, bench->key_hash, sizeof expected);
-    if (bench->device.chain_is_issued) {
+    if (bench->device.device.chain_is_issued) {
         crypto_sha256(bytes_of(bench->keys.auth, 64), expected);
     }
     spdm_requester_init(&bench->requester, &config);

@@ -309,7 +309,7 @@ static bool debug_attached(bool clear) {
 }
 
 static bool debug_locked(void) {
-    return false;
+    return ram_chip.debug_is_locked;
 }
 
 static void chip_uid(uint8_t uid[HAL_UID_SIZE]) {
@@ -317,12 +317,16 @@ static void chip_uid(uint8_t uid[HAL_UID_SIZE]) {
 }
 
 static void reset(enum hal_boot_reason reason) {
-    (void)reason;
+    ram_chip.boot_reason = reason;
     ram_chip.resets++;
 }
 
 static enum hal_boot_reason boot_reason(void) {
-    return HAL_BOOT_POWER_ON;
+    return ram_chip.boot_reason;
+}
+
+static void enter_image(uint32_t offset) {
+    ram_chip.entered = offset;
 }
 
 static const struct hal_flash_geometry GEOMETRY = {
@@ -331,6 +335,11 @@ static const struct hal_flash_geometry GEOMETRY = {
     .unit_bytes = UNIT,
     .journal_first = RAM_CHIP_JOURNAL_FIRST,
     .journal_pages = RAM_CHIP_HALF_PAGES,
+    .bl2_first = RAM_CHIP_BL2_FIRST,
+    .bl2_pages = RAM_CHIP_SLOT_PAGES,
+    .primary_first = RAM_CHIP_BL2_FIRST + RAM_CHIP_SLOT_PAGES,
+    .secondary_first = RAM_CHIP_BL2_FIRST + 2 * RAM_CHIP_SLOT_PAGES,
+    .slot_pages = RAM_CHIP_SLOT_PAGES,
 };
 
 const struct hal ram_chip_hal = {
@@ -363,4 +372,5 @@ const struct hal ram_chip_hal = {
     .chip_uid = chip_uid,
     .reset = reset,
     .boot_reason = boot_reason,
+    .enter_image = enter_image,
 };

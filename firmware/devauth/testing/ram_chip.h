@@ -13,7 +13,9 @@
 #define RAM_CHIP_PAGE          2048u
 #define RAM_CHIP_HALF_PAGES    4u
 #define RAM_CHIP_JOURNAL_FIRST 2u
-#define RAM_CHIP_FLASH_SIZE    20480u
+#define RAM_CHIP_SLOT_PAGES    8u
+#define RAM_CHIP_BL2_FIRST     10u
+#define RAM_CHIP_FLASH_SIZE    ((RAM_CHIP_BL2_FIRST + 3 * RAM_CHIP_SLOT_PAGES) * RAM_CHIP_PAGE)
 #define RAM_CHIP_LINK_SIZE     16384u
 
 enum ram_chip_cut {
@@ -37,6 +39,9 @@ struct ram_chip {
     enum ram_chip_cut cut_kind;
     unsigned violations; /* flash or OTP used against its rules */
     unsigned resets;
+    enum hal_boot_reason boot_reason;
+    bool debug_is_locked;
+    uint32_t entered; /* what enter_image was given; 0: nothing */
     /* debugger */
     bool debugger_attached;
     bool debugger_was_attached;

@@ -12,6 +12,7 @@ void mps2_stage_main(void) {
     const struct hal *hal = mps2_board_start();
 
     board_register_add(BOARD_REGISTER_STARTS, 1);
+    boot_rom_stage_prepare(hal);
     board_debug_latch(hal->life_cycle());
     boot_rom_stage_run(hal);
 }
