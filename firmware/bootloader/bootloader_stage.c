@@ -7,8 +7,8 @@
 
 static const struct device_rules RULES = {
     .stage = DEVAUTH_STAGE_BOOTLOADER,
-    .permits = 1u << PERMIT_BOOT_KEY_HASH | 1u << PERMIT_LOCK | 1u << PERMIT_RMA |
-               1u << PERMIT_OBJECT_ID,
+    .permits =
+        1u << PERMIT_BOOT_KEY_HASH | 1u << PERMIT_LOCK | 1u << PERMIT_RMA | 1u << PERMIT_OBJECT_ID,
     .install = DEVAUTH_TARGET_BL3,
     .boot_key = DEVAUTH_TARGET_BL3,
 };

@@ -4,10 +4,9 @@
  * bootloader and the application each hold one `struct device` and add their own to it.
  *
  *     device_start                      once
- *     device_run_command                from the responder's vendor operation, with the stage's table
- *     device_measurements               from its measurement operation
- *     device_handle_bulk                for MCTP messages of lib/bulk
- *     device_sent                       when an answer has left
+ *     device_run_command                from the responder's vendor operation, with the stage's
+ * table device_measurements               from its measurement operation device_handle_bulk for
+ * MCTP messages of lib/bulk device_sent                       when an answer has left
  *
  * Rules: docs/formats/devauth.md. Nothing here needs X.509 path validation.
  */
@@ -42,9 +41,9 @@ struct device_install {
 /* What differs between stages. */
 struct device_rules {
     enum devauth_stage_id stage;
-    uint32_t permits;      /* 1 << enum permit_command for those executed */
-    uint8_t install;       /* enum devauth_target that may be installed; 0: none */
-    uint8_t boot_key;      /* enum devauth_target whose key hash a permit may write; 0: none */
+    uint32_t permits; /* 1 << enum permit_command for those executed */
+    uint8_t install;  /* enum devauth_target that may be installed; 0: none */
+    uint8_t boot_key; /* enum devauth_target whose key hash a permit may write; 0: none */
     bool install_needs_confirmed; /* the running image must not be on trial */
 };
 
@@ -62,7 +61,7 @@ struct device {
     struct image_report bl3;
     /* Measurement 1 where the stage is no image in a slot (DevAuth). */
     uint8_t image_hash[CRYPTO_DIGEST_SIZE];
-    bool chain_is_issued; /* for DEVICE_INFO; kept by the stage */
+    bool chain_is_issued;                /* for DEVICE_INFO; kept by the stage */
     uint8_t key[CRYPTO_PUBLIC_KEY_SIZE]; /* room for a permit's authority */
     /* What the last answer promised. */
     uint16_t pending_payload;

@@ -37,7 +37,8 @@ enum status device_info(struct device *device, struct bytes body, struct writer 
     enum status status = devauth_read_empty_body(body);
     if (status == STATUS_OK) {
         device_info_fill(device->hal, device->rules->stage, device->version, &info);
-        info.flags = (uint8_t)(info.flags | (device->chain_is_issued ? DEVAUTH_FLAG_ISSUED_CHAIN : 0));
+        info.flags =
+            (uint8_t)(info.flags | (device->chain_is_issued ? DEVAUTH_FLAG_ISSUED_CHAIN : 0));
         devauth_write_device_info(response, &info);
     }
     return status;

@@ -42,9 +42,8 @@ static enum status check_leaf(const struct hal *hal, struct bytes blob) {
 
 enum status device_identity_start(struct device_identity *identity) {
     struct device *device = &identity->device;
-    enum status status =
-        journal_read(&device->journal, JOURNAL_CERTIFICATE_CHAIN, identity->chain,
-                     sizeof identity->chain, &identity->chain_size);
+    enum status status = journal_read(&device->journal, JOURNAL_CERTIFICATE_CHAIN, identity->chain,
+                                      sizeof identity->chain, &identity->chain_size);
     if (status == STATUS_OK) {
         status = check_leaf(device->hal, bytes_of(identity->chain, identity->chain_size));
     }

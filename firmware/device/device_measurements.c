@@ -1,8 +1,8 @@
 #include "device/device.h"
 
 #include "attest/attest.h"
-#include "device/device_otp.h"
 #include "devauth/otp_map.h"
+#include "device/device_otp.h"
 #include "hal/device_info.h"
 
 #include <string.h>
@@ -79,19 +79,20 @@ enum status device_measurements(struct device *device, struct writer *blocks) {
     device_look_at_images(device);
     device_info_fill(device->hal, device->rules->stage, device->version, &info);
     attest.life_cycle = info.life_cycle;
-    attest.flags = (uint8_t)(info.flags | (device->chain_is_issued ? DEVAUTH_FLAG_ISSUED_CHAIN : 0));
+    attest.flags =
+        (uint8_t)(info.flags | (device->chain_is_issued ? DEVAUTH_FLAG_ISSUED_CHAIN : 0));
     attest.versions.stage = (uint8_t)device->rules->stage;
     enum status status = hash_otp(device->hal, attest.otp);
     if (status == STATUS_OK) {
         status = measure_keys(device->hal, &attest.keys);
     }
     if (status == STATUS_OK) {
-        status = measure_image(device, &device->bl2, HAL_COUNTER_BL2, attest.bl2,
-                               &attest.versions.bl2);
+        status =
+            measure_image(device, &device->bl2, HAL_COUNTER_BL2, attest.bl2, &attest.versions.bl2);
     }
     if (status == STATUS_OK) {
-        status = measure_image(device, &device->bl3, HAL_COUNTER_BL3, attest.bl3,
-                               &attest.versions.bl3);
+        status =
+            measure_image(device, &device->bl3, HAL_COUNTER_BL3, attest.bl3, &attest.versions.bl3);
     }
     if (status != STATUS_OK) {
         return status;

@@ -1,9 +1,9 @@
 #include "device/device_permit.h"
 
 #include "base/secret.h"
-#include "device/device_otp.h"
 #include "devauth/certificate.h"
 #include "devauth/otp_map.h"
+#include "device/device_otp.h"
 
 #include <string.h>
 
@@ -67,9 +67,8 @@ static enum status find_authority(const struct hal *hal, const struct cose_sign1
         return status;
     }
     crypto_sha256(bytes_of(key, CRYPTO_PUBLIC_KEY_SIZE), hash);
-    bool is_ours =
-        is_in_otp(hal, OTP_COMMAND_KEY_A_HASH, OTP_IDENTITY_VALID, hash) ||
-        is_in_otp(hal, OTP_COMMAND_KEY_B_HASH, OTP_COMMAND_KEY_B_VALID, hash);
+    bool is_ours = is_in_otp(hal, OTP_COMMAND_KEY_A_HASH, OTP_IDENTITY_VALID, hash) ||
+                   is_in_otp(hal, OTP_COMMAND_KEY_B_HASH, OTP_COMMAND_KEY_B_VALID, hash);
     return is_ours ? STATUS_OK : STATUS_DENIED;
 }
 
@@ -85,8 +84,8 @@ static enum status boot_key_hash(struct device *device, struct bytes arguments) 
         return STATUS_UNSUPPORTED;
     }
     bool is_bl2 = key_hash.target == DEVAUTH_TARGET_BL2;
-    const struct device_otp_value value = {
-        is_bl2 ? OTP_BOOT_KEY_BL2_HASH : OTP_BOOT_KEY_BL3_HASH, key_hash.key_hash};
+    const struct device_otp_value value = {is_bl2 ? OTP_BOOT_KEY_BL2_HASH : OTP_BOOT_KEY_BL3_HASH,
+                                           key_hash.key_hash};
     device->knows_images = false;
     return device_otp_write_group(device->hal, &value, 1,
                                   is_bl2 ? OTP_BOOT_KEY_BL2_VALID : OTP_BOOT_KEY_BL3_VALID);

@@ -8,7 +8,8 @@
 #include "cose/permit.h"
 #include "device/device.h"
 
-/* Everything in a permit that ties it to this chip, this key and this moment: REPLAYED, MISMATCH. */
+/* Everything in a permit that ties it to this chip, this key and this moment: REPLAYED, MISMATCH.
+ */
 MUST_USE enum status device_permit_check_binding(const struct device *device,
                                                  const struct device_nonce *nonce,
                                                  const struct permit *permit);

@@ -3,7 +3,7 @@
  * kept by the caller, used again later. They never fill the token.
  *
  * Unwrapping an EC key costs SoftHSM ten times a signature, so the keys used last stay unwrapped in
- * a small cache; a lost session empties it.
+ * a small cache; a lost session empties it. Signing with them is one call at a time per token.
  */
 #ifndef NUSEC_HOST_HSM_BOOT_KEY_H
 #define NUSEC_HOST_HSM_BOOT_KEY_H

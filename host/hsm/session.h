@@ -13,7 +13,8 @@
 
 #include <stdbool.h>
 
-#define HSM_POOL_MAX 64 /* idle sessions kept */
+#define HSM_POOL_MAX      64 /* idle sessions kept */
+#define HSM_UNWRAPPED_MAX 32 /* boot keys kept unwrapped */
 
 struct hsm_key {
     struct hsm *hsm;
@@ -23,6 +24,15 @@ struct hsm_key {
     CK_OBJECT_HANDLE handle; /* what operations use; 0 while the key cannot be found */
     bool has_public_key;
     uint8_t public_key[HSM_PUBLIC_KEY_SIZE];
+};
+
+/* A boot key as an object of the keeper's session. */
+struct hsm_unwrapped {
+    const struct hsm_key *kek; /* NULL: a free place */
+    CK_OBJECT_HANDLE handle;
+    uint8_t row_hash[32]; /* of public key and wrapped key */
+    unsigned long used;
+    bool proved; /* a signature verified with the row's public key */
 };
 
 struct hsm {
@@ -41,8 +51,12 @@ struct hsm {
     CK_SESSION_HANDLE idle[HSM_POOL_MAX];
     size_t idle_count;
 
-    pthread_mutex_t keys_mutex; /* before module->lock; guards the list and the keeper's search */
+    pthread_mutex_t keys_mutex; /* before module->lock; guards list and keeper */
     struct hsm_key *keys;
+    /* Under keys_mutex as well. */
+    struct hsm_unwrapped unwrapped[HSM_UNWRAPPED_MAX];
+    unsigned long unwrapped_generation; /* of the connection they belong to */
+    unsigned long unwrapped_clock;
 };
 
 typedef CK_RV hsm_operation(struct hsm *hsm, CK_SESSION_HANDLE session, void *context);
