@@ -139,6 +139,10 @@ static void send_line(struct control_call *call, const char *member, json_t *val
 }
 
 void control_event(struct control_call *call, json_t *event) {
+    if (call == NULL) {
+        json_decref(event);
+        return;
+    }
     send_line(call, "event", event, 0);
 }
 

@@ -55,6 +55,7 @@ void control_close(struct control *control);
 
 /*
  * Sends an event of a running call; takes over the reference. From any thread while the call runs.
+ * Without a call (NULL) nobody listens.
  * Never waits for the client: events are a courtesy, and a client that stops reading may not hold
  * up a chip. Such a client is disconnected.
  */

@@ -177,6 +177,105 @@ static void test_wrong_order(void **state) {
     assert_int_equal(after.sequence, before.sequence + 1);
 }
 
+static const uint8_t record[32] = {9, 8, 7};
+
+static void numbers_expect(const struct fixture *fixture, uint32_t left, uint32_t booting,
+                           uint32_t done, uint32_t unreported) {
+    struct job_numbers numbers;
+    job_journal_numbers(fixture->journal, &numbers);
+    assert_int_equal(numbers.remaining, left);
+    assert_int_equal(numbers.booting, booting);
+    assert_int_equal(numbers.done, done);
+    assert_int_equal(numbers.identified, booting + done);
+    assert_int_equal(numbers.unreported, unreported);
+}
+
+static struct job_unit unit_now(const struct fixture *fixture) {
+    struct job_unit unit;
+    assert_true(job_journal_unit(fixture->journal, 0, &unit));
+    return unit;
+}
+
+static void test_firmware_to_its_end(void **state) {
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    identify(fixture, 1);
+    struct job_unit unit = unit_now(fixture);
+    numbers_expect(fixture, 2, 1, 0, 0);
+    assert_int_equal(job_journal_begun(fixture->journal, &unit, "lock", &error), 0);
+    assert_string_equal(unit.step, "lock");
+    assert_int_equal(unit.state, JOB_UNIT_IDENTIFIED);
+    reopen(fixture);
+    assert_string_equal(unit_now(fixture).step, "lock");
+    assert_int_equal(job_journal_secured(fixture->journal, &unit, &error), 0);
+    assert_int_equal(job_journal_ended(fixture->journal, &unit, "debug_refused", &error), 0);
+    numbers_expect(fixture, 2, 1, 0, 0);
+    assert_int_equal(job_journal_recorded(fixture->journal, &unit, record, 99, &error), 0);
+    assert_false(unit.reported);
+    numbers_expect(fixture, 2, 0, 1, 1);
+    reopen(fixture);
+    unit = unit_now(fixture);
+    assert_int_equal(unit.state, JOB_UNIT_RECORDED);
+    assert_memory_equal(unit.record_sha256, record, 32);
+    assert_int_equal(unit.milliseconds, 99);
+    /* a newer record takes its place */
+    assert_int_equal(job_journal_recorded(fixture->journal, &unit, certificate, 100, &error), 0);
+    assert_int_equal(job_journal_done(fixture->journal, &unit, &error), 0);
+    assert_true(unit.reported);
+    numbers_expect(fixture, 2, 0, 1, 0);
+    reopen(fixture);
+    assert_int_equal(unit_now(fixture).state, JOB_UNIT_DONE);
+    assert_int_equal(job_journal_reserve(fixture->journal, uid_of(1), &unit, &error), -1);
+    assert_int_equal(error.code, ERROR_ALREADY_IDENTIFIED);
+    numbers_expect(fixture, 2, 0, 1, 0);
+}
+
+/* What had its identity stays counted, and its chip does not start anew. */
+static void test_failed_with_an_identity(void **state) {
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    identify(fixture, 1);
+    struct job_unit unit = unit_now(fixture);
+    assert_int_equal(job_journal_secured(fixture->journal, &unit, &error), 0);
+    assert_int_equal(job_journal_failed(fixture->journal, &unit, "bl3_challenge", "why", 5, &error),
+                     0);
+    assert_false(unit.reported);
+    numbers_expect(fixture, 2, 0, 0, 1);
+    assert_int_equal(job_journal_reported(fixture->journal, &unit, &error), 0);
+    numbers_expect(fixture, 2, 0, 0, 0);
+    assert_int_equal(job_journal_reserve(fixture->journal, uid_of(1), &unit, &error), -1);
+    assert_int_equal(error.code, ERROR_ALREADY_IDENTIFIED);
+    reopen(fixture);
+    numbers_expect(fixture, 2, 0, 0, 0);
+    assert_true(unit_now(fixture).is_identified);
+}
+
+static void test_firmware_in_the_wrong_order(void **state) {
+    struct fixture *fixture = *state;
+    struct job_journal *journal = fixture->journal;
+    struct error error = {0};
+    struct job_unit unit;
+    reserve(fixture, 1, &unit);
+    assert_int_equal(job_journal_begun(journal, &unit, "lock", &error), -1);
+    assert_int_equal(job_journal_ended(journal, &unit, "lock", &error), -1);
+    assert_int_equal(job_journal_secured(journal, &unit, &error), -1);
+    assert_int_equal(job_journal_recorded(journal, &unit, record, 1, &error), -1);
+    assert_int_equal(job_journal_done(journal, &unit, &error), -1);
+    assert_int_equal(error.code, ERROR_INTERNAL);
+    assert_int_equal(job_journal_issued(journal, &unit, certificate, &error), 0);
+    assert_int_equal(job_journal_identified(journal, &unit, 1, &error), 0);
+    assert_int_equal(job_journal_done(journal, &unit, &error), -1);
+    assert_int_equal(job_journal_secured(journal, &unit, &error), 0);
+    assert_int_equal(job_journal_secured(journal, &unit, &error), -1);
+    assert_int_equal(job_journal_recorded(journal, &unit, record, 1, &error), 0);
+    assert_int_equal(job_journal_begun(journal, &unit, "lock", &error), -1);
+    assert_int_equal(job_journal_done(journal, &unit, &error), 0);
+    assert_int_equal(job_journal_recorded(journal, &unit, record, 1, &error), -1);
+    assert_int_equal(job_journal_failed(journal, &unit, "record", "why", 1, &error), -1);
+    reopen(fixture); /* nothing of what was refused is in it */
+    assert_int_equal(unit_now(fixture).state, JOB_UNIT_DONE);
+}
+
 static void test_one_worker_per_uid(void **state) {
     struct fixture *fixture = *state;
     struct error error = {0};
@@ -399,6 +498,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_failed_chip_keeps_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_counts_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_firmware_to_its_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failed_with_an_identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_firmware_in_the_wrong_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_worker_per_uid, setup, teardown),
         cmocka_unit_test_setup_teardown(test_survives_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_at_every_byte, setup, teardown),

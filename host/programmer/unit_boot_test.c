@@ -4,15 +4,12 @@
  */
 #include "programmer/unit.h"
 
-#include "base/encoding.h"
-#include "base/json.h"
-#include "cose/manifest.h"
 #include "crypto/crypto.h"
 #include "programmer/job_file.h"
 #include "programmer/programmer.h"
 #include "programmer/recovery.h"
-#include "programmer/testing/fake_board.h"
 #include "programmer/testing/fake_chip.h"
+#include "programmer/testing/fake_line.h"
 #include "programmer/testing/fake_server.h"
 #include "programmer/testing/noisy_line.h"
 
@@ -28,9 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define COUNT    3
-#define BL2_SIZE 3000
-#define BL3_SIZE 9000
+#define COUNT FAKE_LINE_COUNT
 /* Patience where an answer is going to be missing. */
 #define SHORT_ANSWER_MS 400
 
@@ -41,19 +36,9 @@ static const char *const step_names[] = {
     "bl3_challenge", "bl3_install", "application", "record"};
 #define STEP_COUNT (sizeof step_names / sizeof step_names[0])
 
-struct fixture {
-    char *directory;
-    struct programmer programmer;
-    struct oem oem;
-    struct package package;
-    struct fake_chip chip;
-    struct firmware firmware;
-    struct image_store images;
-};
-
 /* What a test does to the unit while it runs. */
 struct plan {
-    struct fixture *fixture;
+    struct fake_line *fixture;
     const char *stop_at;        /* the daemon is stopped when this step begins */
     const char *restart_at;     /* the chip loses power then */
     const char *close_debug_at; /* the debug server goes away then */
@@ -94,106 +79,22 @@ static void on_progress(void *context, const struct unit_progress *progress) {
         fake_chip_arm(&plan->fixture->chip, plan->fault, 1);
 }
 
-static void devauth_offer(struct fixture *fixture) {
-    uint8_t image[FAKE_DEVAUTH_SIZE];
-    char id[17];
-    uint8_t digest[32];
-    fake_board_devauth(image);
-    buffer_clear(&fake_server.firmware);
-    buffer_clear(&fake_server.firmware_manifest);
-    buffer_append(&fake_server.firmware, image, sizeof image);
-    boot_key_manifest(&fixture->oem.boot_key, MANIFEST_KIND_DEVAUTH, FAKE_CHIP_FAMILY, 1,
-                      buffer_bytes(&fake_server.firmware), &fake_server.firmware_manifest);
-    crypto_sha256(buffer_bytes(&fake_server.firmware), digest);
-    hex_encode(bytes_of(digest, 8), id);
-    (void)snprintf(fixture->package.devauth_id, sizeof fixture->package.devauth_id, "fw-%s", id);
-}
-
-static void setting_add(struct package *package, const char *key, const char *value) {
-    struct package_setting *setting = &package->settings[package->setting_count++];
-    (void)snprintf(setting->key, sizeof setting->key, "%s", key);
-    (void)snprintf(setting->value, sizeof setting->value, "%s", value);
-}
-
-static void import(struct fixture *fixture) {
-    struct error error;
-    struct buffer encoded = {0};
-    oem_seal(&fixture->oem, &fixture->package, &encoded);
-    json_t *result =
-        oem_call(&fixture->programmer, programmer_package_import,
-                 json_pack("{s:o}", "package_b64", json_base64(buffer_bytes(&encoded))), &error);
-    if (result == NULL)
-        fail_msg("%s", error.message);
-    json_decref(result);
-    buffer_free(&encoded);
-}
-
-static void firmware_take(struct fixture *fixture) {
-    struct error error;
-    const struct firmware_order order = {
-        .state_directory = fixture->directory,
-        .id = fixture->package.devauth_id,
-        .chip_family = FAKE_CHIP_FAMILY,
-        .boot_key = fixture->oem.boot_key.public_key,
-    };
-    if (firmware_get(fixture->programmer.server, &order, &fixture->firmware, &error) != 0)
-        fail_msg("%s", error.message);
-}
-
-static void job_offer(struct fixture *fixture, const char *debug) {
-    fake_server_make_images(BL2_SIZE, BL3_SIZE);
-    setting_add(&fixture->package, "bl2", fake_server.images[0].id);
-    setting_add(&fixture->package, "bl3", fake_server.images[1].id);
-    if (debug != NULL)
-        setting_add(&fixture->package, "debug", debug);
-    fake_server.leaves_debug_open = debug != NULL && strcmp(debug, "open") == 0;
-}
-
-static int setup_job(void **state, const char *debug) {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    assert_non_null(fixture);
-    fixture->directory = scratch_make();
-    oem_open_programmer(&fixture->programmer, fixture->directory);
-    oem_make(&fixture->oem, fixture->directory);
-    fake_server_reset(&fixture->oem);
-    fake_server.job_known = true;
-    oem_prepare(&fixture->oem, &fixture->programmer);
-    fixture->package = oem_package(&fixture->oem, 1, COUNT, FAKE_CHIP_FAMILY, "");
-    devauth_offer(fixture);
-    job_offer(fixture, debug);
-    import(fixture);
-    firmware_take(fixture);
-    fake_chip_make(&fixture->chip, fixture->directory, &fixture->oem);
-    *state = fixture;
-    return 0;
-}
-
 static int setup(void **state) {
-    return setup_job(state, NULL);
+    *state = fake_line_make(NULL);
+    return 0;
 }
 
 static int setup_open(void **state) {
-    return setup_job(state, "open");
-}
-
-static int teardown(void **state) {
-    struct fixture *fixture = *state;
-    fake_chip_free(&fixture->chip);
-    firmware_free(&fixture->firmware);
-    programmer_close(&fixture->programmer);
-    oem_free(&fixture->oem);
-    scratch_remove(fixture->directory);
-    free(fixture);
+    *state = fake_line_make("open");
     return 0;
 }
 
-/* A chip that never saw a programmer. */
-static void new_chip(struct fixture *fixture) {
-    fake_chip_free(&fixture->chip);
-    fake_chip_make(&fixture->chip, fixture->directory, &fixture->oem);
+static int teardown(void **state) {
+    fake_line_free(*state);
+    return 0;
 }
 
-static void run(struct fixture *fixture, struct plan *plan, struct unit_result *result) {
+static void run(struct fake_line *fixture, struct plan *plan, struct unit_result *result) {
     struct error error;
     struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
     assert_non_null(job);
@@ -233,21 +134,7 @@ static void expect_error(const struct unit_result *result, enum unit_end end, co
     assert_string_equal(result->step, step);
 }
 
-/* The daemon is gone and comes back; so does the server. */
-static void restart(struct fixture *fixture) {
-    struct error error;
-    programmer_close(&fixture->programmer);
-    fake_server.fault = FAKE_NO_FAULT;
-    fake_server.fault_call = 0;
-    oem_open_programmer(&fixture->programmer, fixture->directory);
-    struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
-    assert_non_null(job);
-    if (recovery_run(job, fixture->programmer.server, &error) != 0)
-        fail_msg("%s", error.message);
-    programmer_job_release(&fixture->programmer, job);
-}
-
-static void numbers_of(struct fixture *fixture, struct job_numbers *numbers) {
+static void numbers_of(struct fake_line *fixture, struct job_numbers *numbers) {
     struct error error;
     struct ledger_head head;
     struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
@@ -260,7 +147,7 @@ static void numbers_of(struct fixture *fixture, struct job_numbers *numbers) {
     programmer_job_release(&fixture->programmer, job);
 }
 
-static struct job_unit unit_of(struct fixture *fixture, const uint8_t uid[16]) {
+static struct job_unit unit_of(struct fake_line *fixture, const uint8_t uid[16]) {
     struct error error;
     struct job_unit unit = {0};
     struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
@@ -273,7 +160,7 @@ static struct job_unit unit_of(struct fixture *fixture, const uint8_t uid[16]) {
 }
 
 /* Both sides agree: so many chips, each counted once and finished, nothing open, nothing left. */
-static void expect_settled(struct fixture *fixture, uint32_t done) {
+static void expect_settled(struct fake_line *fixture, uint32_t done) {
     struct job_numbers numbers;
     numbers_of(fixture, &numbers);
     assert_int_equal(numbers.done, done);
@@ -287,7 +174,7 @@ static void expect_settled(struct fixture *fixture, uint32_t done) {
     assert_int_equal(fake_server_valid_certificates(), done);
 }
 
-static void expect_bounded(struct fixture *fixture) {
+static void expect_bounded(struct fake_line *fixture) {
     struct job_numbers numbers;
     assert_true(fake_server_valid_certificates() <= 1);
     assert_true(fake_server.used <= 1);
@@ -296,7 +183,7 @@ static void expect_bounded(struct fixture *fixture) {
 }
 
 /* Whatever was done to it, the chip gets to its end, and once. */
-static void finish_chip(struct fixture *fixture) {
+static void finish_chip(struct fake_line *fixture) {
     struct plan plan = {0};
     struct unit_result result;
     run(fixture, &plan, &result);
@@ -306,22 +193,8 @@ static void finish_chip(struct fixture *fixture) {
     expect_settled(fixture, 1);
 }
 
-static void start_over(struct fixture *fixture) {
-    char path[160];
-    programmer_close(&fixture->programmer);
-    (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/ledger", fixture->directory);
-    assert_int_equal(unlink(path), 0);
-    fake_server_reset(&fixture->oem);
-    fake_server.job_known = true;
-    fake_server_make_images(BL2_SIZE, BL3_SIZE);
-    devauth_offer(fixture);
-    oem_open_programmer(&fixture->programmer, fixture->directory);
-    fixture->package.sequence++;
-    import(fixture);
-}
-
 static void test_blank_chip(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct plan again = {0};
     struct unit_result result;
@@ -343,14 +216,14 @@ static void test_blank_chip(void **state) {
     run(fixture, &again, &result);
     expect_end(&result, UNIT_END_ALREADY_DONE);
     assert_string_equal(again.seen, "attach session ");
-    restart(fixture);
+    fake_line_restart(fixture);
     run(fixture, &again, &result);
     expect_end(&result, UNIT_END_ALREADY_DONE);
     expect_settled(fixture, 1);
 }
 
 static void test_debug_left_open(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     run(fixture, &plan, &result);
@@ -365,14 +238,14 @@ static void test_debug_left_open(void **state) {
 }
 
 static void test_job_ends_at_its_count(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     for (uint32_t i = 1; i <= COUNT; i++) {
         run(fixture, &plan, &result);
         expect_end(&result, UNIT_END_DONE);
         expect_settled(fixture, i);
-        new_chip(fixture);
+        fake_line_new_chip(fixture);
     }
     run(fixture, &plan, &result);
     expect_error(&result, UNIT_END_FAILED, "reserve", ERROR_JOB_FULL);
@@ -380,46 +253,46 @@ static void test_job_ends_at_its_count(void **state) {
 }
 
 static void test_stopped_at_every_step(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     for (size_t i = 0; i < STEP_COUNT; i++) {
         struct plan plan = {.stop_at = step_names[i]};
         struct unit_result result;
         run(fixture, &plan, &result);
         assert_int_not_equal(result.end, UNIT_END_DONE);
-        restart(fixture);
+        fake_line_restart(fixture);
         expect_bounded(fixture);
     }
     finish_chip(fixture);
 }
 
 static void test_power_lost_at_every_step(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     for (size_t i = 2; i < STEP_COUNT; i++) {
         struct plan plan = {.restart_at = step_names[i], .answer_ms = SHORT_ANSWER_MS};
         struct unit_result result;
         run(fixture, &plan, &result);
         assert_null(plan.restart_at); /* it was lost indeed */
-        restart(fixture);
+        fake_line_restart(fixture);
         expect_bounded(fixture);
         finish_chip(fixture);
-        start_over(fixture);
-        new_chip(fixture);
+        fake_line_start_over(fixture);
+        fake_line_new_chip(fixture);
     }
 }
 
 /* The message after each step's beginning is lost, or its answer. */
-static void fault_at_every_step(struct fixture *fixture, enum fake_chip_fault fault) {
+static void fault_at_every_step(struct fake_line *fixture, enum fake_chip_fault fault) {
     for (size_t i = 2; i < STEP_COUNT; i++) {
         struct plan plan = {.arm_at = step_names[i], .fault = fault, .answer_ms = SHORT_ANSWER_MS};
         struct unit_result result;
         run(fixture, &plan, &result);
         assert_null(plan.arm_at);
         assert_true(fixture->chip.fault_hit);
-        restart(fixture);
+        fake_line_restart(fixture);
         expect_bounded(fixture);
         finish_chip(fixture);
-        start_over(fixture);
-        new_chip(fixture);
+        fake_line_start_over(fixture);
+        fake_line_new_chip(fixture);
     }
 }
 
@@ -436,7 +309,7 @@ static void test_power_lost_within_every_step(void **state) {
 }
 
 /* Any message of a whole unit, not only the first of a step. */
-static void fault_at_messages(struct fixture *fixture, enum fake_chip_fault fault,
+static void fault_at_messages(struct fake_line *fixture, enum fake_chip_fault fault,
                               unsigned stride) {
     unsigned hits = 0;
     for (unsigned message = 1 + stride / 2;; message += stride) {
@@ -447,13 +320,13 @@ static void fault_at_messages(struct fixture *fixture, enum fake_chip_fault faul
         bool hit = fixture->chip.fault_hit;
         hits += hit ? 1 : 0;
         fake_chip_arm(&fixture->chip, CHIP_NO_FAULT, 0);
-        restart(fixture);
+        fake_line_restart(fixture);
         expect_bounded(fixture);
         finish_chip(fixture);
         if (!hit)
             break;
-        start_over(fixture);
-        new_chip(fixture);
+        fake_line_start_over(fixture);
+        fake_line_new_chip(fixture);
     }
     assert_true(hits >= 8);
 }
@@ -468,7 +341,7 @@ static void test_power_lost(void **state) {
 
 #define CALLS_MAX 40
 
-static void server_fault_at_every_call(struct fixture *fixture, enum fake_fault fault,
+static void server_fault_at_every_call(struct fake_line *fixture, enum fake_fault fault,
                                        unsigned span) {
     unsigned hits = 0;
     for (unsigned call = 1; call <= CALLS_MAX; call++) {
@@ -482,7 +355,7 @@ static void server_fault_at_every_call(struct fixture *fixture, enum fake_fault 
         run(fixture, &plan, &result);
         bool hit = fake_server.calls >= before + call;
         hits += hit ? 1 : 0;
-        restart(fixture);
+        fake_line_restart(fixture);
         expect_bounded(fixture);
         if (fault != FAKE_REFUSES || result.end == UNIT_END_DONE)
             finish_chip(fixture);
@@ -490,8 +363,8 @@ static void server_fault_at_every_call(struct fixture *fixture, enum fake_fault 
             assert_int_not_equal(result.end, UNIT_END_OPEN);
         if (!hit)
             break;
-        start_over(fixture);
-        new_chip(fixture);
+        fake_line_start_over(fixture);
+        fake_line_new_chip(fixture);
     }
     assert_true(hits >= 12);
 }
@@ -513,7 +386,7 @@ static void test_server_refuses_at_every_call(void **state) {
 }
 
 /* A unit that failed with an identity stays counted, and its chip is not taken again. */
-static void expect_lost(struct fixture *fixture, const struct unit_result *result) {
+static void expect_lost(struct fake_line *fixture, const struct unit_result *result) {
     struct plan plan = {0};
     struct unit_result again;
     struct job_numbers numbers;
@@ -532,7 +405,7 @@ static void expect_lost(struct fixture *fixture, const struct unit_result *resul
 }
 
 static void test_chip_lies_in_its_measurements(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.lies_about_bl2 = true;
@@ -542,7 +415,7 @@ static void test_chip_lies_in_its_measurements(void **state) {
 }
 
 static void test_debug_still_open_after_lock(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.debug_stays_open = true;
@@ -552,7 +425,7 @@ static void test_debug_still_open_after_lock(void **state) {
 }
 
 static void test_lock_that_never_comes(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.never_locks = true;
@@ -562,16 +435,16 @@ static void test_lock_that_never_comes(void **state) {
 }
 
 /* Opens a unit that did not end well, and finishes it once the reason is gone. */
-static void expect_open_and_finish(struct fixture *fixture, const struct unit_result *result,
+static void expect_open_and_finish(struct fake_line *fixture, const struct unit_result *result,
                                    const char *step, enum error_code code) {
     expect_error(result, UNIT_END_OPEN, step, code);
-    restart(fixture);
+    fake_line_restart(fixture);
     expect_bounded(fixture);
     finish_chip(fixture);
 }
 
 static void test_lock_not_executed(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.ignores_lock = true;
@@ -582,7 +455,7 @@ static void test_lock_not_executed(void **state) {
 
 /* A debug server that is down keeps everybody out of an open chip, too. */
 static void test_no_proof_without_debug_server(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.close_debug_at = "lock"};
     struct unit_result result;
     run(fixture, &plan, &result);
@@ -595,11 +468,11 @@ static void test_no_proof_without_debug_server(void **state) {
 }
 
 static void test_no_proof_by_a_silent_debug_server(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "debug_refused"};
     struct unit_result result;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fixture->chip.debug_is_silent = true;
     run(fixture, &plan, &result);
     fixture->chip.debug_is_silent = false;
@@ -607,7 +480,7 @@ static void test_no_proof_by_a_silent_debug_server(void **state) {
 }
 
 static void test_chip_refuses_bl2(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.refuses_image = IMAGE_REASON_HASH;
@@ -618,11 +491,11 @@ static void test_chip_refuses_bl2(void **state) {
 }
 
 static void test_chip_refuses_bl3(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "bl3_install"};
     struct unit_result result;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fixture->chip.refuses_image = IMAGE_REASON_COUNTER_LOW;
     run(fixture, &plan, &result);
     assert_non_null(strstr(result.error.message, "counter_low"));
@@ -631,7 +504,7 @@ static void test_chip_refuses_bl3(void **state) {
 }
 
 static void test_chip_lies_about_the_digest(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.lies_about_digest = true;
@@ -642,7 +515,7 @@ static void test_chip_lies_about_the_digest(void **state) {
 
 /* BL2 signed with another key than goes to OTP: seen before the chip would be left without BL2. */
 static void test_bl2_of_another_key(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fake_server.serves_other_tlvs = true;
@@ -653,7 +526,7 @@ static void test_bl2_of_another_key(void **state) {
 }
 
 static void test_server_sends_another_body(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fake_server.serves_other_body = true;
@@ -663,7 +536,7 @@ static void test_server_sends_another_body(void **state) {
 }
 
 static void test_server_gives_another_firmware(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fake_server.images[0].id[4] = '7';
@@ -674,24 +547,24 @@ static void test_server_gives_another_firmware(void **state) {
 
 /* A body that was altered on this machine's disk is fetched again. */
 static void test_cached_body_is_verified(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     run(fixture, &plan, &result);
     expect_end(&result, UNIT_END_DONE);
     scratch_write(fixture->directory, "firmware/fw-00000000000000b2.body", bytes_of("x", 1));
-    new_chip(fixture);
+    fake_line_new_chip(fixture);
     run(fixture, &plan, &result);
     expect_end(&result, UNIT_END_DONE);
     expect_settled(fixture, 2);
 }
 
 static void test_chip_changes_its_uid(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "bl2_start"};
     struct unit_result result;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     plan.stop_at = NULL;
     fixture->chip.changes_uid = true;
     fake_chip_restart(&fixture->chip); /* comes back with another */
@@ -703,7 +576,7 @@ static void test_chip_changes_its_uid(void **state) {
 }
 
 static void test_chip_swapped_in_mid_unit(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.changes_uid = true; /* at the first reset, which is bl2_start's */
@@ -716,12 +589,12 @@ static void test_chip_swapped_in_mid_unit(void **state) {
 
 /* A blank chip that shows the UID of one with an identity: a copy. The unit is not its. */
 static void test_copied_uid(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "bl3_key"};
     struct unit_result result;
     uint8_t uid[16];
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     plan.stop_at = NULL;
     /* the same memory, without what makes it the original */
     memcpy(uid, fixture->chip.uid, 16);
@@ -743,25 +616,25 @@ static void test_copied_uid(void **state) {
 
 /* The chip of another job, or of another programmer. */
 static void test_foreign_chip(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     finish_chip(fixture);
-    start_over(fixture);
+    fake_line_start_over(fixture);
     run(fixture, &plan, &result);
     expect_error(&result, UNIT_END_FAILED, "session", ERROR_DEVICE_REFUSED);
     assert_int_equal(fake_server.used, 0);
 }
 
 static void test_nonces_expire(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fake_server.expires = 2;
     run(fixture, &plan, &result);
     expect_end(&result, UNIT_END_DONE);
     expect_settled(fixture, 1);
-    new_chip(fixture);
+    fake_line_new_chip(fixture);
     fake_server.expires = 100;
     run(fixture, &plan, &result);
     expect_error(&result, UNIT_END_OPEN, "bl2_challenge", ERROR_CHALLENGE_EXPIRED);
@@ -773,12 +646,12 @@ static void test_nonces_expire(void **state) {
 
 /* The server is away when the record is due: it is kept, and sent without the chip. */
 static void test_record_is_sent_later(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "record"};
     struct unit_result result;
     struct job_unit unit;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fake_server.fault = FAKE_AWAY;
     fake_server.fault_call = fake_server.calls + 2; /* challenge, then the record */
     fake_server.fault_span = 1000;
@@ -787,7 +660,7 @@ static void test_record_is_sent_later(void **state) {
     unit = unit_of(fixture, fixture->chip.uid);
     assert_int_equal(unit.state, JOB_UNIT_RECORDED);
     assert_int_equal(fake_server_done(), 0);
-    restart(fixture);
+    fake_line_restart(fixture);
     assert_int_equal(unit_of(fixture, fixture->chip.uid).state, JOB_UNIT_DONE);
     expect_settled(fixture, 1);
     finish_chip(fixture);
@@ -795,47 +668,47 @@ static void test_record_is_sent_later(void **state) {
 
 /* It has grown too old for the server meanwhile: the chip is asked again. */
 static void test_record_grows_old(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "record"};
     struct unit_result result;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fake_server.fault = FAKE_AWAY;
     fake_server.fault_call = fake_server.calls + 2;
     fake_server.fault_span = 1000;
     run(fixture, &plan, &result);
     expect_error(&result, UNIT_END_OPEN, "record", ERROR_OFFLINE);
     fake_server.expires = 2;
-    restart(fixture);
+    fake_line_restart(fixture);
     assert_int_equal(unit_of(fixture, fixture->chip.uid).state, JOB_UNIT_RECORDED);
     finish_chip(fixture);
 }
 
 /* The record file is gone or damaged: the same. */
 static void test_record_lost_here(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "record"};
     struct unit_result result;
     char name[128];
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fake_server.fault = FAKE_AWAY;
     fake_server.fault_call = fake_server.calls + 2;
     fake_server.fault_span = 1000;
     run(fixture, &plan, &result);
     (void)snprintf(name, sizeof name, "jobs/" OEM_JOB_ID "/units/%s.record", result.uid);
     scratch_write(fixture->directory, name, bytes_of("nonsense", 8));
-    restart(fixture);
+    fake_line_restart(fixture);
     finish_chip(fixture);
 }
 
 /* A secured chip whose firmware is broken is repaired, not started over. */
 static void test_secured_chip_with_broken_bl3(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "record"};
     struct unit_result result;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fixture->chip.slots[1].data[2000] ^= 1;
     fake_chip_restart(&fixture->chip);
     assert_int_equal(fake_chip_stage(&fixture->chip), DEVAUTH_STAGE_BOOTLOADER);
@@ -849,11 +722,11 @@ static void test_secured_chip_with_broken_bl3(void **state) {
 }
 
 static void test_secured_chip_with_broken_bl2(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {.stop_at = "bl3_install"};
     struct unit_result result;
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     fixture->chip.slots[0].data[2000] ^= 1;
     fake_chip_restart(&fixture->chip);
     assert_int_equal(fake_chip_stage(&fixture->chip), DEVAUTH_STAGE_BOOT_ROM);
@@ -866,7 +739,7 @@ static void test_secured_chip_with_broken_bl2(void **state) {
 }
 
 static void test_application_that_does_not_start(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.stays_in_bootloader = true;
@@ -876,7 +749,7 @@ static void test_application_that_does_not_start(void **state) {
 }
 
 static void test_devauth_that_does_not_ask(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan plan = {0};
     struct unit_result result;
     fixture->chip.session_without_ask = true;
@@ -886,7 +759,7 @@ static void test_devauth_that_does_not_ask(void **state) {
 }
 
 static void test_dry_run(void **state) {
-    struct fixture *fixture = *state;
+    struct fake_line *fixture = *state;
     struct plan dry = {.mode = UNIT_DRY_RUN};
     struct plan plan = {.stop_at = "bl3_key"};
     struct unit_result result;
@@ -898,7 +771,7 @@ static void test_dry_run(void **state) {
     assert_false(fixture->chip.has_keys);
     expect_settled(fixture, 0);
     run(fixture, &plan, &result);
-    restart(fixture);
+    fake_line_restart(fixture);
     run(fixture, &dry, &result);
     expect_end(&result, UNIT_END_PLANNED);
     assert_string_equal(result.step, "bl3_key");
@@ -910,7 +783,7 @@ static void test_dry_run(void **state) {
     expect_settled(fixture, 1);
 }
 
-static void noise(struct fixture *fixture, enum noise kind, unsigned period) {
+static void noise(struct fake_line *fixture, enum noise kind, unsigned period) {
     char endpoint[160];
     struct plan plan = {.answer_ms = 1500};
     struct unit_result result;
@@ -920,7 +793,7 @@ static void noise(struct fixture *fixture, enum noise kind, unsigned period) {
     plan.uart = endpoint;
     run(fixture, &plan, &result);
     assert_true(noisy_line_stop(line) > 0);
-    restart(fixture);
+    fake_line_restart(fixture);
     expect_bounded(fixture);
     finish_chip(fixture);
 }
@@ -938,19 +811,19 @@ static void test_lost_bytes(void **state) {
 }
 
 /* Only one of BL2 and BL3, or a setting from the future. */
-static void settings_refused(struct fixture *fixture) {
+static void settings_refused(struct fake_line *fixture) {
     struct plan plan = {0};
     struct unit_result result;
     fixture->package.sequence++;
-    import(fixture);
+    fake_line_import(fixture);
     run(fixture, &plan, &result);
     expect_error(&result, UNIT_END_FAILED, "attach", ERROR_BAD_PACKAGE);
     assert_int_equal(fake_server.used, 0);
 }
 
 static void test_contradicting_settings(void **state) {
-    struct fixture *fixture = *state;
-    setting_add(&fixture->package, "debug", "ajar");
+    struct fake_line *fixture = *state;
+    fake_line_setting(fixture, "debug", "ajar");
     settings_refused(fixture);
     fixture->package.setting_count = 1;
     settings_refused(fixture);

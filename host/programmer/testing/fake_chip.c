@@ -179,6 +179,8 @@ bool fake_chip_handle(struct fake_chip *chip, uint8_t type, uint8_t *message, si
                       struct writer *response, uint8_t *response_type) {
     bool is_hit = ++chip->messages == chip->fault_message && chip->fault != CHIP_NO_FAULT;
     chip->fault_hit = chip->fault_hit || is_hit;
+    if (chip->is_dead)
+        return false;
     if (is_hit && chip->fault == CHIP_LOSES_POWER)
         fake_chip_reset(chip, DEVAUTH_REBOOT_NORMAL);
     if (is_hit && chip->fault != CHIP_LOSES_ANSWER)
@@ -188,9 +190,11 @@ bool fake_chip_handle(struct fake_chip *chip, uint8_t type, uint8_t *message, si
                        ? bulk_handle(chip, bytes_of(message, size), response)
                        : spdm_responder_handle(&chip->responder, type, message, size, response,
                                                response_type) == STATUS_OK;
-    if (is_hit && chip->pending_reset)
+    bool is_lost = is_hit || (chip->loses_rma_answer && fake_chip_life(chip) == 5);
+    if (is_lost && chip->pending_reset)
         fake_chip_reset(chip, chip->reboot);
-    return answers && !is_hit;
+    chip->loses_rma_answer = chip->loses_rma_answer && !is_lost;
+    return answers && !is_lost;
 }
 
 void fake_chip_sent(struct fake_chip *chip, struct mctp_endpoint *endpoint) {

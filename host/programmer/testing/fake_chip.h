@@ -64,7 +64,9 @@ struct fake_chip {
     unsigned fault_message;
     unsigned messages; /* handled since fault_message was set */
     bool fault_hit;
-    uint32_t refuses_image;   /* enum image_reason that INSTALL_FINISH answers; 0: the truth */
+    uint32_t refuses_image;  /* enum image_reason that INSTALL_FINISH answers; 0: the truth */
+    uint32_t flash_fails_at; /* the transfer ends there; 0: it does not */
+    bool grants_nonsense;
     bool lies_about_digest;   /* in INSTALL_FINISH */
     bool lies_about_bl2;      /* in the measurements */
     bool changes_uid;         /* at the next start */
@@ -73,6 +75,8 @@ struct fake_chip {
     bool never_locks;         /* the permit is executed, the flag never comes */
     bool ignores_lock;        /* the permit is acknowledged and not executed */
     bool stays_in_bootloader; /* starts no application */
+    bool loses_rma_answer;    /* erased and gone before it could answer */
+    bool is_dead;             /* says nothing at all */
     bool session_without_ask; /* DevAuth does not ask who we are */
     struct fake_board *board;
 };

@@ -282,7 +282,8 @@ static struct buffer *target_slot(struct fake_chip *chip) {
 
 static enum status take_bytes(void *context, uint32_t offset, struct bytes data) {
     struct fake_chip *chip = context;
-    (void)offset;
+    if (chip->flash_fails_at != 0 && offset >= chip->flash_fails_at)
+        return STATUS_FLASH;
     buffer_append(target_slot(chip), data.data, data.size);
     return STATUS_OK;
 }
@@ -296,9 +297,12 @@ static bool takes_target(const struct fake_chip *chip, uint8_t target) {
 
 static enum status install_begin(struct fake_chip *chip, struct bytes body,
                                  struct writer *response) {
-    const struct devauth_install_grant grant = {.transfer = (uint8_t)(chip->install.sha256[0] + 1),
-                                                .block_size = BLOCK_SIZE,
-                                                .window = WINDOW};
+    const struct devauth_install_grant grant = {
+        .transfer = (uint8_t)(chip->install.sha256[0] + 1),
+        .block_size = BLOCK_SIZE,
+        .window = WINDOW,
+        .offset = chip->grants_nonsense ? 512 : 0,
+    };
     enum status status = devauth_read_install_body(body, &chip->install);
     if (status != STATUS_OK)
         return status;
