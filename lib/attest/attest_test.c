@@ -68,6 +68,88 @@ static void other_blocks_are_refused(void **state) {
     assert_int_equal(reader_finish(&reader), STATUS_OK);
 }
 
+/* Offsets of the blocks in the record: header of 7 bytes, then the value. */
+static const size_t BLOCKS[] = {0, 39, 78, 87, 126, 165, 268, 308};
+enum { COUNT = 7 };
+
+static void every_block_stands_once_and_in_its_place(void **state) {
+    uint8_t other[ATTEST_RECORD_MAX + 128];
+    struct writer changed;
+    (void)state;
+    assert_int_equal(writer.size, BLOCKS[COUNT]);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(buffer[BLOCKS[i]], i + 1);
+        /* One missing, one twice, two exchanged. */
+        for (size_t k = 0; k < COUNT; k++) {
+            writer_init(&changed, other, sizeof other);
+            for (size_t j = 0; j < COUNT; j++) {
+                size_t from = j == i ? k : j == k ? i : j;
+                write_bytes(&changed, bytes_slice(writer_bytes(&writer), BLOCKS[from],
+                                                  BLOCKS[from + 1] - BLOCKS[from]));
+            }
+            enum status status = attest_read(writer_bytes(&changed), &back);
+            assert_true(i == k ? status == STATUS_OK : status != STATUS_OK);
+        }
+        writer_init(&changed, other, sizeof other);
+        write_bytes(&changed, bytes_slice(writer_bytes(&writer), 0, BLOCKS[i]));
+        write_bytes(&changed,
+                    bytes_slice(writer_bytes(&writer), BLOCKS[i + 1], writer.size - BLOCKS[i + 1]));
+        assert_int_not_equal(attest_read(writer_bytes(&changed), &back), STATUS_OK);
+        writer_init(&changed, other, sizeof other);
+        write_bytes(&changed, bytes_slice(writer_bytes(&writer), 0, BLOCKS[i + 1]));
+        write_bytes(&changed,
+                    bytes_slice(writer_bytes(&writer), BLOCKS[i], writer.size - BLOCKS[i]));
+        assert_int_not_equal(attest_read(writer_bytes(&changed), &back), STATUS_OK);
+        assert_int_equal(back.image[0], 0);
+    }
+}
+
+/* Well formed, but a byte longer or shorter than that block is. */
+static void values_of_another_size_are_refused(void **state) {
+    uint8_t other[ATTEST_RECORD_MAX + 128];
+    static const uint8_t value[128];
+    struct spdm_measurement block;
+    struct writer changed;
+    struct reader reader;
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        for (int longer = -1; longer <= 1; longer++) {
+            writer_init(&changed, other, sizeof other);
+            reader_init(&reader, writer_bytes(&writer));
+            for (size_t k = 0; k < COUNT; k++) {
+                spdm_measurement_next(&reader, &block);
+                size_t size = k == i ? (size_t)((int)block.value.size + longer) : block.value.size;
+                spdm_measurement_write(&changed, block.index, block.type, bytes_of(value, size));
+            }
+            assert_true((attest_read(writer_bytes(&changed), &back) == STATUS_OK) == (longer == 0));
+        }
+    }
+}
+
+/* The types of docs/formats/devauth.md and no others. */
+static void values_of_another_type_are_refused(void **state) {
+    static const uint8_t TYPES[COUNT] = {0x01, 0x02, 0x83, 0x01, 0x01, 0x83, 0x83};
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        for (unsigned type = 0; type < 256; type++) {
+            buffer[BLOCKS[i] + 4] = (uint8_t)type;
+            assert_true((attest_read(writer_bytes(&writer), &back) == STATUS_OK) ==
+                        (type == TYPES[i]));
+        }
+        buffer[BLOCKS[i] + 4] = TYPES[i];
+    }
+}
+
+static void a_small_writer_fails(void **state) {
+    struct writer small;
+    (void)state;
+    for (size_t size = 0; size < BLOCKS[COUNT]; size++) {
+        writer_init(&small, buffer, size);
+        attest_write(&small, &written);
+        assert_int_equal(writer_check(&small), STATUS_NO_SPACE);
+    }
+}
+
 static void a_block_twice_is_refused(void **state) {
     (void)state;
     spdm_measurement_write(&writer, DEVAUTH_MEASUREMENT_VERSIONS, 0x83, bytes_of(buffer, 33));
@@ -80,6 +162,10 @@ int main(void) {
         cmocka_unit_test_setup(cut_or_longer_records_are_refused, start),
         cmocka_unit_test_setup(other_blocks_are_refused, start),
         cmocka_unit_test_setup(a_block_twice_is_refused, start),
+        cmocka_unit_test_setup(every_block_stands_once_and_in_its_place, start),
+        cmocka_unit_test_setup(values_of_another_size_are_refused, start),
+        cmocka_unit_test_setup(values_of_another_type_are_refused, start),
+        cmocka_unit_test_setup(a_small_writer_fails, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,9 +26,20 @@ void spdm_measurement_next(struct reader *record, struct spdm_measurement *measu
     }
 }
 
+enum status spdm_measurement_check(struct bytes record, uint8_t count) {
+    struct spdm_measurement block;
+    struct reader reader;
+    reader_init(&reader, record);
+    for (uint8_t i = 0; i < count; i++) {
+        spdm_measurement_next(&reader, &block);
+    }
+    return reader_finish(&reader);
+}
+
 /* Measurement request and response as one signed statement, split into what a verifier needs. */
 struct statement {
     struct bytes nonce;
+    uint8_t count; /* of blocks, as announced */
     struct bytes record;
     struct bytes covered; /* the transcript without its signature */
     struct bytes signature;
@@ -40,6 +51,8 @@ struct statement {
 #define CAPABILITIES_SIZE    20
 #define ALGORITHMS_LENGTH_AT 4
 #define REQUEST_SIGNED       0x01
+#define SLOT                 0
+#define SLOT_MASK            0x0F
 
 /* A message whose length is in a little-endian field of `width` bytes at `offset`. */
 static struct bytes read_counted(struct reader *reader, struct bytes whole, size_t offset,
@@ -51,19 +64,37 @@ static struct bytes read_counted(struct reader *reader, struct bytes whole, size
     return read_bytes(reader, fixed + count * unit);
 }
 
+static bool is_message(struct bytes message, uint8_t version, uint8_t code) {
+    struct reader reader;
+    reader_init(&reader, message);
+    uint8_t stated_version = read_u8(&reader);
+    uint8_t stated_code = read_u8(&reader);
+    return reader_check(&reader) == STATUS_OK && stated_version == version && stated_code == code;
+}
+
 /* The negotiation must have chosen our algorithms and nothing else. */
 static enum status check_vca(struct reader *reader, struct bytes whole) {
     struct spdm_capabilities capabilities;
-    read_skip(reader, GET_VERSION_SIZE);
+    struct bytes get_version = read_bytes(reader, GET_VERSION_SIZE);
     struct bytes version = read_counted(reader, whole, VERSION_FIXED_SIZE - 1, VERSION_FIXED_SIZE,
                                         VERSION_ENTRY_SIZE, 1);
-    read_skip(reader, CAPABILITIES_SIZE);
+    struct bytes requester = read_bytes(reader, CAPABILITIES_SIZE);
     struct bytes responder = read_bytes(reader, CAPABILITIES_SIZE);
     struct bytes offered = read_counted(reader, whole, ALGORITHMS_LENGTH_AT, 0, 1, 2);
     struct bytes chosen = read_counted(reader, whole, ALGORITHMS_LENGTH_AT, 0, 1, 2);
     enum status status = reader_check(reader);
+    if (status == STATUS_OK && (!is_message(get_version, SPDM_VERSION_10, SPDM_GET_VERSION) ||
+                                !is_message(requester, SPDM_VERSION_12, SPDM_GET_CAPABILITIES) ||
+                                !is_message(responder, SPDM_VERSION_12, SPDM_CAPABILITIES) ||
+                                !is_message(offered, SPDM_VERSION_12, SPDM_NEGOTIATE_ALGORITHMS) ||
+                                !is_message(chosen, SPDM_VERSION_12, SPDM_ALGORITHMS))) {
+        status = STATUS_INVALID;
+    }
     if (status == STATUS_OK) {
         status = spdm_version_parse(version);
+    }
+    if (status == STATUS_OK) {
+        status = spdm_capabilities_parse(requester, SPDM_PARTY_REQUESTER, &capabilities);
     }
     if (status == STATUS_OK) {
         status = spdm_capabilities_parse(responder, SPDM_PARTY_RESPONDER, &capabilities);
@@ -86,10 +117,12 @@ static enum status parse_statement(struct bytes transcript, struct statement *st
     uint8_t attributes = read_u8(&reader);
     uint8_t operation = read_u8(&reader);
     statement->nonce = read_bytes(&reader, SPDM_NONCE_SIZE);
-    read_skip(&reader, 1);
+    uint8_t slot = read_u8(&reader);
     uint8_t response_version = read_u8(&reader);
     uint8_t response = read_u8(&reader);
-    read_skip(&reader, 3); /* parameters, number of blocks */
+    read_skip(&reader, 1);
+    uint8_t response_slot = read_u8(&reader) & SLOT_MASK; /* above it: has the content changed */
+    statement->count = read_u8(&reader);
     statement->record = read_bytes(&reader, read_u24le(&reader));
     read_skip(&reader, SPDM_NONCE_SIZE);
     read_skip(&reader, read_u16le(&reader));
@@ -100,9 +133,13 @@ static enum status parse_statement(struct bytes transcript, struct statement *st
     }
     if (status == STATUS_OK &&
         (request_version != SPDM_VERSION_12 || request != SPDM_GET_MEASUREMENTS ||
-         attributes != REQUEST_SIGNED || operation != SPDM_MEASUREMENT_ALL ||
-         response_version != SPDM_VERSION_12 || response != SPDM_MEASUREMENTS)) {
+         attributes != REQUEST_SIGNED || operation != SPDM_MEASUREMENT_ALL || slot != SLOT ||
+         response_version != SPDM_VERSION_12 || response != SPDM_MEASUREMENTS ||
+         response_slot != SLOT)) {
         status = STATUS_INVALID;
+    }
+    if (status == STATUS_OK) {
+        status = spdm_measurement_check(statement->record, statement->count);
     }
     return status;
 }

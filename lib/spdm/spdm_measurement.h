@@ -23,12 +23,15 @@ void spdm_measurement_write(struct writer *blocks, uint8_t index, uint8_t type, 
 /* Reads the next block of a record; the reader's failure sticks if it is malformed. */
 void spdm_measurement_next(struct reader *record, struct spdm_measurement *measurement);
 
+/* OK if the record is `count` blocks, each well formed, and nothing else. */
+MUST_USE enum status spdm_measurement_check(struct bytes record, uint8_t count);
+
 /*
  * Verifies VCA || GET_MEASUREMENTS || MEASUREMENTS with signature: exactly our algorithms were
- * negotiated, the request asked for all measurements with `nonce` and the signature is by
- * `public_key`. On OK `record` (borrowed) is the measurement record. INVALID or TRUNCATED for a
- * malformed transcript, UNSUPPORTED for other algorithms, REPLAYED for another nonce,
- * BAD_SIGNATURE.
+ * negotiated, one request asked for all measurements, signed with the key of slot 0, with `nonce`,
+ * the record is as many blocks as it says, and the signature is by `public_key`. On OK `record`
+ * (borrowed) is the measurement record. INVALID or TRUNCATED for a malformed transcript,
+ * UNSUPPORTED for other algorithms, REPLAYED for another nonce, BAD_SIGNATURE.
  */
 MUST_USE enum status spdm_measurement_verify(struct bytes transcript,
                                              const uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE],

@@ -176,17 +176,6 @@ enum status spdm_build_measurements(struct spdm_requester *requester, struct wri
     return STATUS_OK;
 }
 
-/* Every block well formed, as many as announced. */
-static enum status check_record(struct bytes record, uint8_t count) {
-    struct spdm_measurement block;
-    struct reader reader;
-    reader_init(&reader, record);
-    for (uint8_t i = 0; i < count; i++) {
-        spdm_measurement_next(&reader, &block);
-    }
-    return reader_finish(&reader);
-}
-
 /* VCA, request and response in full: what a third party needs to verify it again. */
 static enum status keep_transcript(struct spdm_requester *requester, struct bytes response,
                                    size_t record_offset, size_t record_size) {
@@ -217,7 +206,7 @@ enum status spdm_take_measurements(struct spdm_requester *requester, struct spdm
     if (status != STATUS_OK) {
         return status;
     }
-    if (check_record(record, count) != STATUS_OK ||
+    if (spdm_measurement_check(record, count) != STATUS_OK ||
         (response->param2 & SLOT_MASK) != requester->chain_slot) {
         return STATUS_INVALID;
     }
