@@ -148,15 +148,6 @@ void board_memory_uid(const struct board_memory *memory, uint8_t uid[BOARD_UID_S
 }
 
 void board_memory_power_on(struct board_memory *memory) {
-    static const enum board_register volatile_registers[] = {
-        BOARD_REGISTER_FAULT_KIND,     BOARD_REGISTER_FAULT_AT,    BOARD_REGISTER_DEBUG_ATTACHED,
-        BOARD_REGISTER_DEBUG_ATTACHES, BOARD_REGISTER_RESET_CAUSE, BOARD_REGISTER_DEBUG_LOCK,
-        BOARD_REGISTER_KEY_BUSY,       BOARD_REGISTER_OPERATIONS,  BOARD_REGISTER_FAULT_FIRED,
-        BOARD_REGISTER_STACK_PEAK,     BOARD_REGISTER_ARENA_PEAK,  BOARD_REGISTER_STAGE,
-        BOARD_REGISTER_STARTS,         BOARD_REGISTER_OVERRUNS,    BOARD_REGISTER_CRASHES,
-        BOARD_REGISTER_CRASH_PC,
-    };
-
-    for (size_t i = 0; i < sizeof(volatile_registers) / sizeof(volatile_registers[0]); i++)
-        board_memory_write(memory, volatile_registers[i], 0);
+    for (uint32_t at = BOARD_REGISTER_FAULT_KIND; at < BOARD_REGISTER_VOLATILE_END; at += 4)
+        board_memory_write(memory, (enum board_register)at, 0);
 }

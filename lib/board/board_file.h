@@ -55,19 +55,51 @@ enum board_register {
     BOARD_REGISTER_DEBUG_ATTACHES = 0x30, /* how often one has attached */
 
     /* Written by the firmware; the launcher resets them before it applies power. */
-    BOARD_REGISTER_RESET_CAUSE = 0x40, /* enum hal_boot_reason of the coming start, 0 at power-on */
+    BOARD_REGISTER_RESET_CAUSE =
+        0x40, /* enum board_reset_cause of the coming start, 0 at power-on */
     BOARD_REGISTER_DEBUG_LOCK = 0x44,  /* enum board_debug_lock, latched by the ROM at reset */
     BOARD_REGISTER_KEY_BUSY = 0x48,    /* 1 while a private key is in RAM */
     BOARD_REGISTER_OPERATIONS = 0x4C,  /* flash and OTP operations since power-on */
     BOARD_REGISTER_FAULT_FIRED = 0x50, /* 1: the fault happened, the chip is dead until power-on */
     BOARD_REGISTER_STACK_PEAK = 0x54,  /* bytes */
     BOARD_REGISTER_ARENA_PEAK = 0x58,  /* bytes */
-    BOARD_REGISTER_STAGE = 0x5C,       /* 1 boot_rom, 2 DevAuth */
+    BOARD_REGISTER_STAGE = 0x5C,       /* enum devauth_stage_id */
     BOARD_REGISTER_STARTS = 0x60,      /* resets since power-on */
     BOARD_REGISTER_OVERRUNS = 0x64,    /* link bytes lost since power-on */
     BOARD_REGISTER_CRASHES = 0x68,     /* CPU faults since power-on */
     BOARD_REGISTER_CRASH_PC = 0x6C,    /* where the last one was */
+    BOARD_REGISTER_BOOT_LOG_COUNT = 0x70, /* entries since power-on */
+    BOARD_REGISTER_BOOT_LOG = 0x80,       /* the last BOARD_BOOT_LOG_ENTRIES of them, a ring */
+    BOARD_REGISTER_STAGE_PEAKS = 0xA0,    /* per stage: deepest stack, most arena since power-on */
+    /* Everything from FAULT_KIND to here is lost with the power. */
+    BOARD_REGISTER_VOLATILE_END = 0xC0,
 };
+
+#define BOARD_BOOT_LOG_ENTRIES 8u
+/* An entry: enum board_boot_event in the upper 8 bits; below it the reason, 0 for IMAGE_ACCEPTED.
+ */
+#define BOARD_BOOT_LOG_EVENT_SHIFT 24
+#define BOARD_BOOT_LOG_REASON_MASK 0xFFFFFFu
+
+/* The numbers of enum hal_boot_event, for those who only read. */
+enum board_boot_event {
+    BOARD_BOOT_EVENT_BL2 = 1,
+    BOARD_BOOT_EVENT_PRIMARY = 2,
+    BOARD_BOOT_EVENT_SECONDARY = 3,
+    BOARD_BOOT_EVENT_SWAP = 4,
+    BOARD_BOOT_EVENT_STAY = 5,
+};
+
+/* The numbers of enum hal_boot_reason, in BOARD_REGISTER_RESET_CAUSE. */
+enum board_reset_cause {
+    BOARD_RESET_POWER_ON = 0,
+    BOARD_RESET_REQUESTED = 1,
+    BOARD_RESET_WATCHDOG = 2,
+    BOARD_RESET_STAY = 3,
+};
+
+/* enum devauth_stage_id goes from 1 to this; two words of BOARD_REGISTER_STAGE_PEAKS each. */
+#define BOARD_STAGES 4u
 
 #define BOARD_MAGIC 0x3142564Eu /* "NVB1" */
 
@@ -85,7 +117,8 @@ enum board_fault {
 
 /*
  * CPU addresses that both ends of the debug port must agree on. SRAM is open to a debugger except
- * for the window the DevAuth and boot_rom stacks, .bss and crypto arena lie in.
+ * for the window that holds the stacks, .bss and crypto arena of boot_rom, DevAuth and bootloader,
+ * and the application's keys and sessions.
  */
 #define BOARD_ROM_ADDRESS         0x10000000u
 #define BOARD_ROM_SIZE            0x40000u

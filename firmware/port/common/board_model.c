@@ -1,5 +1,7 @@
 #include "common/board_model_private.h"
 
+#include "image/image_reason.h"
+
 static const struct board_platform *board;
 static uint32_t debug_attaches_seen;
 
@@ -58,6 +60,47 @@ void board_register_add(enum board_register at, uint32_t value) {
 void board_register_raise(enum board_register at, uint32_t value) {
     if (value > board_register_read(at))
         board_register_write(at, value);
+}
+
+_Static_assert((int)BOARD_BOOT_EVENT_BL2 == (int)HAL_BOOT_EVENT_BL2 &&
+                   (int)BOARD_BOOT_EVENT_PRIMARY == (int)HAL_BOOT_EVENT_PRIMARY &&
+                   (int)BOARD_BOOT_EVENT_SECONDARY == (int)HAL_BOOT_EVENT_SECONDARY &&
+                   (int)BOARD_BOOT_EVENT_SWAP == (int)HAL_BOOT_EVENT_SWAP &&
+                   (int)BOARD_BOOT_EVENT_STAY == (int)HAL_BOOT_EVENT_STAY,
+               "the launcher reads the log by these numbers");
+_Static_assert((int)BOARD_RESET_POWER_ON == (int)HAL_BOOT_POWER_ON &&
+                   (int)BOARD_RESET_REQUESTED == (int)HAL_BOOT_REQUESTED &&
+                   (int)BOARD_RESET_WATCHDOG == (int)HAL_BOOT_WATCHDOG &&
+                   (int)BOARD_RESET_STAY == (int)HAL_BOOT_STAY,
+               "and reset causes by these");
+
+static enum board_register indexed(enum board_register first, uint32_t index) {
+    return (enum board_register)((uint32_t)first + 4 * index);
+}
+
+void board_raise_peaks(uint32_t stack, uint32_t arena) {
+    uint32_t stage = board_register_read(BOARD_REGISTER_STAGE);
+
+    board_register_raise(BOARD_REGISTER_STACK_PEAK, stack);
+    board_register_raise(BOARD_REGISTER_ARENA_PEAK, arena);
+    if (stage == 0 || stage > BOARD_STAGES)
+        return;
+    board_register_raise(indexed(BOARD_REGISTER_STAGE_PEAKS, 2 * (stage - 1)), stack);
+    board_register_raise(indexed(BOARD_REGISTER_STAGE_PEAKS, 2 * (stage - 1) + 1), arena);
+}
+
+static uint32_t compressed(uint32_t reason) {
+    if (reason == (uint32_t)IMAGE_ACCEPTED)
+        return 0;
+    return reason < BOARD_BOOT_LOG_REASON_MASK ? reason : BOARD_BOOT_LOG_REASON_MASK;
+}
+
+void board_boot_log(enum hal_boot_event event, uint32_t reason) {
+    uint32_t count = board_register_read(BOARD_REGISTER_BOOT_LOG_COUNT);
+
+    board_register_write(indexed(BOARD_REGISTER_BOOT_LOG, count % BOARD_BOOT_LOG_ENTRIES),
+                         (uint32_t)event << BOARD_BOOT_LOG_EVENT_SHIFT | compressed(reason));
+    board_register_write(BOARD_REGISTER_BOOT_LOG_COUNT, count + 1);
 }
 
 void board_fault_die(void) {
@@ -119,6 +162,7 @@ enum hal_boot_reason board_boot_reason(void) {
     switch (board_register_read(BOARD_REGISTER_RESET_CAUSE)) {
     case HAL_BOOT_REQUESTED: return HAL_BOOT_REQUESTED;
     case HAL_BOOT_WATCHDOG: return HAL_BOOT_WATCHDOG;
+    case HAL_BOOT_STAY: return HAL_BOOT_STAY;
     default: return HAL_BOOT_POWER_ON;
     }
 }

@@ -33,6 +33,11 @@ void board_register_write(enum board_register at, uint32_t value);
 void board_register_add(enum board_register at, uint32_t value);
 void board_register_raise(enum board_register at, uint32_t value); /* keeps the larger one */
 
+/* What the stage that runs has used at most, of the two in bytes; kept per stage until power-on. */
+void board_raise_peaks(uint32_t stack, uint32_t arena);
+/* hal.boot_log: one more line in the registers. */
+void board_boot_log(enum hal_boot_event event, uint32_t reason);
+
 extern const struct hal_flash_geometry flash_model_geometry;
 enum status flash_model_read(uint32_t offset, uint8_t *out, size_t size);
 enum status flash_model_program(uint32_t offset, const uint8_t *data, size_t size);
