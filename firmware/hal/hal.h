@@ -136,8 +136,9 @@ struct hal {
     void (*reset)(enum hal_boot_reason reason); /* does not return on a device */
     enum hal_boot_reason (*boot_reason)(void);
 
-    /* Hides what the next image must not reach (this stage's RAM is wiped by the caller), then
-     * starts the image whose vector table lies at this flash offset. Returns only if it cannot. */
+    /* Starts the image whose vector table lies at this flash offset, as a reset would: interrupts
+     * off, nothing of this stage left in RAM or registers. Returns, with nothing changed, if what
+     * lies there cannot be started. */
     void (*enter_image)(uint32_t offset);
     /* One line of the boot log: what a stage decided about an image. `reason` is an
      * enum image_reason. NULL where nobody listens. */

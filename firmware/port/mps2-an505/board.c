@@ -30,9 +30,33 @@ void mps2_reset(enum hal_boot_reason reason) {
 
 /* Idle time is when the peaks are written down: painted words never come back. */
 static void wait(void) {
-    board_register_raise(BOARD_REGISTER_STACK_PEAK, mps2_stack_peak());
-    board_register_raise(BOARD_REGISTER_ARENA_PEAK, (uint32_t)crypto_arena_peak());
+    board_raise_peaks(mps2_stack_peak(), (uint32_t)crypto_arena_peak());
     mps2_uart_wait();
+}
+
+/* A vector table whose first two words cannot be started is refused: the image was accepted, but
+ * only its maker said what it was built for. */
+static bool is_startable(uint32_t offset, const uint32_t *vectors) {
+    uint32_t first = BOARD_FILE_ADDRESS + BOARD_FLASH_OFFSET + offset;
+    uint32_t last = BOARD_FILE_ADDRESS + BOARD_FLASH_OFFSET + BOARD_FLASH_SIZE;
+    uint32_t stack = vectors[0];
+    uint32_t entry = vectors[1];
+
+    return stack % 8 == 0 && stack > BOARD_SRAM_ADDRESS &&
+           stack <= BOARD_SRAM_ADDRESS + BOARD_SRAM_SIZE && entry % 2 == 1 && entry > first &&
+           entry < last;
+}
+
+static void enter_image(uint32_t offset) {
+    const uint32_t *vectors = (const uint32_t *)(BOARD_FILE_ADDRESS + BOARD_FLASH_OFFSET + offset);
+
+    if (offset >= BOARD_FLASH_SIZE || offset % MPS2_VECTOR_ALIGNMENT != 0 ||
+        !is_startable(offset, vectors))
+        return;
+    board_raise_peaks(mps2_stack_peak(), (uint32_t)crypto_arena_peak());
+    mps2_uart_stop();
+    mps2_clear_interrupts();
+    mps2_start_image(vectors);
 }
 
 static const struct hal board = {
@@ -65,6 +89,8 @@ static const struct hal board = {
     .chip_uid = board_uid,
     .reset = mps2_reset,
     .boot_reason = board_boot_reason,
+    .enter_image = enter_image,
+    .boot_log = board_boot_log,
 };
 
 const struct hal *mps2_board_start(void) {

@@ -14,5 +14,6 @@ void mps2_stage_main(void) {
     board_register_add(BOARD_REGISTER_STARTS, 1);
     boot_rom_stage_prepare(hal);
     board_debug_latch(hal->life_cycle());
+    mps2_mpu_apply_debug_lock();
     boot_rom_stage_run(hal);
 }

@@ -9,6 +9,7 @@
 
 #include "hal/hal.h"
 
+#define MPS2_PERIPHERALS   0x50000000u
 #define MPS2_UART0         0x50200000u /* the device link */
 #define MPS2_UART1         0x50201000u /* fed from the host's random source: the TRNG */
 #define MPS2_FPGAIO        0x50302000u
@@ -28,12 +29,17 @@
 
 #define MPS2_UART0_RX_IRQ 32u
 
+/* Of an image's vector table in flash: also the size of the header before it. */
+#define MPS2_VECTOR_ALIGNMENT 0x400u
+
 static inline volatile uint32_t *mps2_word(uint32_t address) {
     return (volatile uint32_t *)(uintptr_t)address;
 }
 
-/* Device link: interrupt, ring buffer, sleep. */
+/* Device link: interrupt, ring buffer, sleep. The first read turns the receiver on: bytes that come
+ * while a stage only passes on to the next one wait for the one that talks. */
 void mps2_uart_start(void);
+void mps2_uart_stop(void);
 void mps2_uart_interrupt(void);
 enum status mps2_uart_read(uint8_t *out, size_t size, size_t *taken);
 enum status mps2_uart_write(const uint8_t *data, size_t size);
@@ -51,8 +57,9 @@ uint64_t mps2_clock_us(void);
 void mps2_trng_start(void);
 enum status mps2_trng_read(void *context, uint8_t *out, size_t size);
 
-/* Boot ROM and board file become read-only. */
 void mps2_mpu_start(void);
+/* Of a chip whose debug port is locked, no code can be loaded into SRAM. Once the lock is known. */
+void mps2_mpu_apply_debug_lock(void);
 void mps2_mpu_open_board_file(void);
 void mps2_mpu_close_board_file(void);
 
@@ -62,10 +69,18 @@ uint32_t mps2_stack_peak(void);
 /* Does not return. */
 void mps2_reset(enum hal_boot_reason reason);
 
+/* Interrupts off, as in reset. */
+void mps2_clear_interrupts(void);
+/*
+ * Wipes the hidden RAM and all registers and starts the image behind this vector table as a reset
+ * would. The caller is done with its stack. Does not return.
+ */
+void mps2_start_image(const uint32_t *vectors);
+
 /* Starts the port's parts and returns the board. */
 const struct hal *mps2_board_start(void);
 
-/* What each image defines: its name in BOARD_REGISTER_STAGE, and what runs. Does not return. */
+/* What each image defines: its number in BOARD_REGISTER_STAGE, and what runs. Does not return. */
 extern const uint32_t mps2_stage;
 void mps2_stage_main(void);
 

@@ -19,6 +19,8 @@ extern uint32_t image_stack_bottom[];
 extern uint32_t image_stack_top[];
 extern uint32_t image_bss_start[];
 extern uint32_t image_bss_end[];
+extern uint32_t image_hidden_start[]; /* .bss beside .bss, where a debugger cannot read */
+extern uint32_t image_hidden_end[];
 extern uint32_t image_data_start[];
 extern uint32_t image_data_end[];
 extern const uint32_t image_data_load[];
@@ -38,7 +40,8 @@ struct vector_table {
     void (*interrupt[IRQ_COUNT])(void);
 };
 
-/* 48 vectors and more: aligned to the next power of two, as VTOR demands. */
+/* 48 vectors and more: aligned to the next power of two, as VTOR demands; images in flash lie
+ * behind a header of 0x400 bytes, and their alignment is that of the M2354's larger table. */
 extern const struct vector_table image_vectors;
 const struct vector_table image_vectors __attribute__((section(".vectors"), aligned(256))) = {
     .stack_top = image_stack_top,
@@ -78,13 +81,54 @@ __attribute__((naked)) void image_fault_entry(void) {
                    "bx r1\n");
 }
 
-static void clear_interrupts(void) {
+void mps2_clear_interrupts(void) {
+    __asm volatile("cpsid i" ::: "memory");
     *mps2_word(MPS2_SYSTICK_CTRL) = 0;
     *mps2_word(MPS2_SCB_ICSR) = ICSR_CLEAR_TICK;
     for (uint32_t i = 0; i < NVIC_WORDS; i++) {
         *mps2_word(MPS2_NVIC_ENABLE + 0x80 + 4 * i) = 0xFFFFFFFFu; /* disable */
         *mps2_word(MPS2_NVIC_CLEAR + 4 * i) = 0xFFFFFFFFu;
     }
+}
+
+/* The stack is among what is wiped, so everything is in registers; MSPLIM would still guard the old
+ * stack. The code runs from ROM or flash, and the MPU, if on, has let it so far: it goes off with
+ * the last access that needs it, since the next image is not executable under this one's regions.
+ */
+__attribute__((naked)) void mps2_start_image(__attribute__((unused)) const uint32_t *vectors) {
+    __asm volatile(".syntax unified\n"
+                   "movs r1, #0\n"
+                   "msr msplim, r1\n"
+                   "ldr r2, =%c[mpu]\n"
+                   "str r1, [r2]\n"
+                   "ldr r2, =%c[vtor]\n"
+                   "str r0, [r2]\n"
+                   "dsb\n"
+                   "isb\n"
+                   "ldr r2, =%c[ram]\n"
+                   "ldr r3, =%c[ram_end]\n"
+                   "1: str r1, [r2]\n"
+                   "adds r2, r2, #4\n"
+                   "cmp r2, r3\n"
+                   "bne 1b\n"
+                   "ldr r2, [r0]\n"
+                   "msr msp, r2\n"
+                   "ldr r3, [r0, #4]\n"
+                   "mov r0, r1\n"
+                   "mov r2, r1\n"
+                   "mov r4, r1\n"
+                   "mov r5, r1\n"
+                   "mov r6, r1\n"
+                   "mov r7, r1\n"
+                   "mov r8, r1\n"
+                   "mov r9, r1\n"
+                   "mov r10, r1\n"
+                   "mov r11, r1\n"
+                   "mov r12, r1\n"
+                   "mov lr, r1\n"
+                   "bx r3\n" ::[mpu] "i"(MPS2_MPU_CTRL),
+                   [vtor] "i"(MPS2_SCB_VTOR), [ram] "i"(BOARD_HIDDEN_RAM_ADDRESS),
+                   [ram_end] "i"(BOARD_HIDDEN_RAM_ADDRESS + BOARD_HIDDEN_RAM_SIZE));
 }
 
 static void paint_stack(void) {
@@ -106,14 +150,15 @@ uint32_t mps2_stack_peak(void) {
 __attribute__((noreturn, no_stack_protector)) void image_reset(void) {
     const uint32_t *from = image_data_load;
 
-    __asm volatile("cpsid i" ::: "memory");
     __asm volatile("msr msplim, %0" ::"r"(image_stack_bottom));
     *mps2_word(MPS2_SCB_VTOR) = (uint32_t)(uintptr_t)&image_vectors;
     *mps2_word(MPS2_MPU_CTRL) = 0;
-    clear_interrupts();
+    mps2_clear_interrupts();
     for (volatile uint32_t *to = image_data_start; to < image_data_end; to++)
         *to = *from++;
     for (volatile uint32_t *to = image_bss_start; to < image_bss_end; to++)
+        *to = 0;
+    for (volatile uint32_t *to = image_hidden_start; to < image_hidden_end; to++)
         *to = 0;
     paint_stack();
     mps2_trng_start();

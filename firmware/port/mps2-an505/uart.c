@@ -25,6 +25,7 @@
 #define FIFO_SIZE 16u
 #define RING_SIZE 1024u /* a power of two */
 
+static bool is_receiving;
 static struct {
     volatile uint8_t bytes[RING_SIZE];
     volatile uint32_t head; /* written by the interrupt only */
@@ -48,8 +49,9 @@ void mps2_uart_interrupt(void) {
         ring_put((uint8_t)*mps2_word(UART_DATA));
 }
 
-void mps2_uart_start(void) {
-    *mps2_word(UART_DIVIDER) = 16;
+static void start(void) {
+    is_receiving = true;
+    __asm volatile("cpsid i" ::: "memory"); /* the ring has one writer */
     *mps2_word(UART_CONTROL) = CONTROL_TX_ENABLE | CONTROL_RX_ENABLE | CONTROL_RX_IRQ;
     /* QEMU takes in bytes that were waiting before the enable only after one read of DATA; and
      * what arrived before the interrupt was enabled raises none. */
@@ -59,11 +61,26 @@ void mps2_uart_start(void) {
         (void)*mps2_word(UART_DATA);
     *mps2_word(MPS2_NVIC_ENABLE + 4 * (MPS2_UART0_RX_IRQ / 32)) = 1u << (MPS2_UART0_RX_IRQ % 32);
     mps2_uart_interrupt();
+    __asm volatile("cpsie i" ::: "memory");
+}
+
+void mps2_uart_start(void) {
+    *mps2_word(UART_DIVIDER) = 16;
+    *mps2_word(UART_CONTROL) = CONTROL_TX_ENABLE;
+}
+
+void mps2_uart_stop(void) {
+    while ((*mps2_word(UART_STATE) & STATE_TX_FULL) != 0)
+        ;
+    *mps2_word(UART_CONTROL) = 0;
+    is_receiving = false;
 }
 
 enum status mps2_uart_read(uint8_t *out, size_t size, size_t *taken) {
     size_t count = 0;
 
+    if (!is_receiving)
+        start();
     while (count < size && ring.tail != ring.head) {
         out[count++] = ring.bytes[ring.tail % RING_SIZE];
         ring.tail = ring.tail + 1;
