@@ -39,7 +39,7 @@ static enum status entropy(void *context, uint8_t *out, size_t size) {
 }
 
 static void wait(void) {
-    board_register_raise(BOARD_REGISTER_ARENA_PEAK, (uint32_t)crypto_arena_peak());
+    board_raise_peaks(0, (uint32_t)crypto_arena_peak());
     native_link_wait();
 }
 
@@ -77,6 +77,8 @@ const struct hal native_board = {
     .chip_uid = board_uid,
     .reset = reset,
     .boot_reason = board_boot_reason,
+    .enter_image = native_enter_image,
+    .boot_log = board_boot_log,
 };
 
 void native_board_start(enum native_stage stage) {

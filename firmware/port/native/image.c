@@ -14,7 +14,7 @@
 #define MARKER_OFFSET DEVAUTH_IMAGE_HEADER_SIZE
 #define HASH_OFFSET   (NATIVE_IMAGE_SIZE - CRYPTO_DIGEST_SIZE)
 
-static void hash_program(uint8_t digest[CRYPTO_DIGEST_SIZE]) {
+void native_program_hash(uint8_t digest[CRYPTO_DIGEST_SIZE]) {
     struct crypto_sha256 hash;
     uint8_t buffer[4096];
     ssize_t got;
@@ -47,5 +47,5 @@ void native_image_make(uint8_t image[NATIVE_IMAGE_SIZE]) {
 
     devauth_image_write(&header, image);
     memcpy(image + MARKER_OFFSET, marker, sizeof(marker));
-    hash_program(image + HASH_OFFSET);
+    native_program_hash(image + HASH_OFFSET);
 }

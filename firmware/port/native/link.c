@@ -93,8 +93,10 @@ void native_link_stall(uint32_t microseconds) {
     size_t count;
     size_t kept;
 
+    native_enter_idle(); /* a debugger need not wait for the erase of a whole slot */
     while (nanosleep(&time, &time) != 0)
         ;
+    native_leave_idle();
     if (most == 0)
         return;
     count = receive(arrived, most < sizeof(arrived) ? most : sizeof(arrived));

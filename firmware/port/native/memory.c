@@ -59,18 +59,21 @@ uint8_t *native_sram(void) {
     return memory.sram;
 }
 
-_Noreturn void native_restart(enum native_stage stage) {
+_Noreturn void native_restart(enum native_stage stage, uint32_t version) {
     char stage_text[12];
     char sram_text[12];
+    char version_text[12];
 
     (void)snprintf(stage_text, sizeof(stage_text), "%d", (int)stage);
+    (void)snprintf(version_text, sizeof(version_text), "%u", version);
     (void)snprintf(sram_text, sizeof(sram_text), "%d", memory.sram_fd);
     (void)execl("/proc/self/exe", "nusec-board-native", memory.path, stage_text, sram_text,
-                (char *)NULL);
+                version_text, (char *)NULL);
     fail("restart");
 }
 
 _Noreturn void native_reset(enum hal_boot_reason reason) {
+    native_hold_stub();
     board_prepare_reset(reason);
-    native_restart(NATIVE_BOOT_ROM);
+    native_restart(NATIVE_BOOT_ROM, 0);
 }

@@ -27,6 +27,7 @@
 #define STEP_STOP      "T05thread:01;"
 
 static struct {
+    pthread_mutex_t request; /* held while one is answered, and before `mutex` */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool executing; /* the stage is between two HAL calls, or inside one */
@@ -35,6 +36,7 @@ static struct {
     bool moved; /* SP or PC were written since the core stopped */
     struct rsp_parser parser;
 } core = {
+    .request = PTHREAD_MUTEX_INITIALIZER,
     .mutex = PTHREAD_MUTEX_INITIALIZER,
     .changed = PTHREAD_COND_INITIALIZER,
     .executing = true,
@@ -54,6 +56,24 @@ void native_leave_idle(void) {
         (void)pthread_cond_wait(&core.changed, &core.mutex);
     core.executing = true;
     (void)pthread_mutex_unlock(&core.mutex);
+}
+
+/* A request taken in by this process and answered by nobody would be a dead debug port. */
+void native_hold_stub(void) {
+    bool halted;
+
+    do {
+        native_enter_idle();
+        native_leave_idle();
+        native_enter_idle();
+        (void)pthread_mutex_lock(&core.request);
+        (void)pthread_mutex_lock(&core.mutex);
+        halted = core.halted;
+        core.executing = !halted;
+        (void)pthread_mutex_unlock(&core.mutex);
+        if (halted)
+            (void)pthread_mutex_unlock(&core.request);
+    } while (halted);
 }
 
 static void halt(void) {
@@ -113,11 +133,12 @@ static void handle_continue(void) {
         return;
     }
     if (starts_devauth())
-        native_restart(NATIVE_DEVAUTH);
+        native_restart(NATIVE_DEVAUTH, 0);
     /* Anywhere else is nothing this core could execute: a fault, and so a reset. */
     board_register_write(BOARD_REGISTER_CRASH_PC, core.registers[REGISTER_PC]);
     board_register_add(BOARD_REGISTER_CRASHES, 1);
-    native_reset(HAL_BOOT_WATCHDOG);
+    board_prepare_reset(HAL_BOOT_WATCHDOG);
+    native_restart(NATIVE_BOOT_ROM, 0);
 }
 
 static uint8_t memory_byte(uint32_t address) {
@@ -243,7 +264,7 @@ static void handle_monitor(void) {
 
     if (recv(NATIVE_MONITOR_FD, &byte, 1, 0) != 1)
         exit(0);
-    native_restart(NATIVE_BOOT_ROM);
+    native_restart(NATIVE_BOOT_ROM, 0);
 }
 
 static void *serve(void *unused) {
@@ -254,10 +275,12 @@ static void *serve(void *unused) {
     for (;;) {
         if (poll(fds, 2, -1) <= 0)
             continue;
+        (void)pthread_mutex_lock(&core.request);
         if (fds[1].revents != 0)
             handle_monitor();
         if (fds[0].revents != 0)
             handle_stub();
+        (void)pthread_mutex_unlock(&core.request);
     }
     return NULL;
 }
