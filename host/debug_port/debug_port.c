@@ -184,10 +184,23 @@ static int expect_ok(const struct debug_port *port, const char *what, struct err
     return error_detail(error, "reply \"%.60s\"", (const char *)port->reply);
 }
 
+/* "E.text", or "E" and two digits: not to the request, but to the one who makes it. */
+static int expect_no_refusal(const struct debug_port *port, struct error *error) {
+    const char *reply = (const char *)port->reply;
+
+    if (reply[0] != 'E')
+        return 0;
+    if (reply[1] == '.')
+        return error_set(error, ERROR_DEVICE_DEBUG, "refused: %.100s", reply + 2);
+    error_set(error, ERROR_DEVICE_DEBUG, "the debug server refuses");
+    return error_detail(error, "reply \"%.60s\"", reply);
+}
+
 /* A server that halts on attach sends a stop reply on its own first; `?` asks for another one, and
  * the harmless extra one is drained by the next request. */
 static int attach(struct debug_port *port, struct error *error) {
-    if (request_text(port, "qSupported:", REPLY_ANSWER, error) != 0)
+    if (request_text(port, "qSupported:", REPLY_ANSWER, error) != 0 ||
+        expect_no_refusal(port, error) != 0)
         return -1;
     if (strstr((const char *)port->reply, "QStartNoAckMode+") != NULL) {
         if (request_text(port, "QStartNoAckMode", REPLY_ANSWER, error) != 0 ||

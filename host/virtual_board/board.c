@@ -15,8 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROM_TIMEOUT_MS 10000
-#define PATH_CAPACITY  512
+/* The ROM of a chip in RMA first erases what is left of its firmware: 512 pages of 20 ms. */
+#define ROM_TIMEOUT_MS 60000
+/* How long somebody who wants to attach waits for a reset that is going on. */
+#define ATTACH_TIMEOUT_MS 10000
+#define PATH_CAPACITY     512
 /* Where the child finds its sockets. */
 #define CHILD_UART_FD    3
 #define CHILD_STUB_FD    4
@@ -137,8 +140,8 @@ static void pause_ms(long milliseconds) {
 }
 
 /* The ROM latches the debug lock first thing: its sign of life. */
-static int wait_for_rom(struct board *board, struct error *error) {
-    uint64_t deadline = clock_monotonic_ms() + ROM_TIMEOUT_MS;
+static int wait_for_rom(struct board *board, uint64_t timeout_ms, struct error *error) {
+    uint64_t deadline = clock_monotonic_ms() + timeout_ms;
 
     while (board_memory_read(&board->memory, BOARD_REGISTER_DEBUG_LOCK) == BOARD_DEBUG_UNKNOWN) {
         if (waitpid(board->child, NULL, WNOHANG) == board->child) {
@@ -147,6 +150,8 @@ static int wait_for_rom(struct board *board, struct error *error) {
             error_set(error, ERROR_INTERNAL, "the board's process ended at once");
             return error_hint(error, "%s/board.log says why", board->configuration.directory);
         }
+        if (board_memory_read(&board->memory, BOARD_REGISTER_FAULT_FIRED) != 0)
+            return error_set(error, ERROR_CONFLICT, "the board lost its power while it started");
         if (clock_monotonic_ms() >= deadline)
             return error_set(error, ERROR_TIMEOUT, "the boot ROM does not start");
         pause_ms(1);
@@ -190,7 +195,7 @@ int board_power_on(struct board *board, struct error *error) {
     if (board->configuration.kind == BOARD_QEMU &&
         send_monitor(board, "{\"execute\":\"qmp_capabilities\"}\n", error) != 0)
         return -1;
-    return wait_for_rom(board, error);
+    return wait_for_rom(board, ROM_TIMEOUT_MS, error);
 }
 
 static void close_fd(int *fd) {
@@ -224,7 +229,7 @@ int board_reset(struct board *board, struct error *error) {
         return -1;
     if (cpu_resume(&board->cpu) != 0)
         return error_set(error, ERROR_INTERNAL, "the board's debug stub is gone");
-    return wait_for_rom(board, error);
+    return wait_for_rom(board, ROM_TIMEOUT_MS, error);
 }
 
 bool board_is_alive(const struct board *board) {
@@ -243,7 +248,7 @@ bool board_debug_is_open(struct board *board) {
     if (board->child == 0)
         return false;
     /* A reset may be going on that the firmware asked for. */
-    return wait_for_rom(board, &error) == 0 &&
+    return wait_for_rom(board, ATTACH_TIMEOUT_MS, &error) == 0 &&
            board_memory_read(&board->memory, BOARD_REGISTER_DEBUG_LOCK) == BOARD_DEBUG_OPEN;
 }
 

@@ -23,6 +23,7 @@ struct board_configuration {
     const char *directory; /* the state directory */
     const char *firmware;  /* folder with boot_rom.elf, or the native board's program */
     bool delays;
+    uint32_t baud; /* of the UART; 0: as fast as it goes */
 };
 
 struct board {

@@ -1,6 +1,7 @@
 #include "virtual_board/control.h"
 
 #include "base/encoding.h"
+#include "virtual_board/boot_log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,7 +108,7 @@ static int command_status(struct launcher *launcher, const char *argument, char 
         {"stage", BOARD_REGISTER_STAGE},           {"starts", BOARD_REGISTER_STARTS},
         {"operations", BOARD_REGISTER_OPERATIONS}, {"overruns", BOARD_REGISTER_OVERRUNS},
         {"crashes", BOARD_REGISTER_CRASHES},       {"stack_peak", BOARD_REGISTER_STACK_PEAK},
-        {"arena_peak", BOARD_REGISTER_ARENA_PEAK},
+        {"arena_peak", BOARD_REGISTER_ARENA_PEAK}, {"boot_log", BOARD_REGISTER_BOOT_LOG_COUNT},
     };
     const struct board_memory *memory = &launcher->board.memory;
     uint8_t uid[BOARD_UID_SIZE];
@@ -127,6 +128,33 @@ static int command_status(struct launcher *launcher, const char *argument, char 
     return 0;
 }
 
+static int command_log(struct launcher *launcher, const char *argument, char *answer,
+                       struct error *error) {
+    (void)argument;
+    (void)error;
+    (void)snprintf(answer, ANSWER_SIZE, "ok");
+    boot_log_write(&launcher->board.memory, answer + 2, ANSWER_SIZE - 2);
+    return 0;
+}
+
+static int command_peaks(struct launcher *launcher, const char *argument, char *answer,
+                         struct error *error) {
+    static const char *const names[BOARD_STAGES] = {"boot_rom", "devauth", "bootloader",
+                                                    "application"};
+    const struct board_memory *memory = &launcher->board.memory;
+    int size = snprintf(answer, ANSWER_SIZE, "ok");
+
+    (void)argument;
+    (void)error;
+    for (uint32_t i = 0; i < BOARD_STAGES; i++) {
+        uint32_t at = BOARD_REGISTER_STAGE_PEAKS + 8 * i;
+        size += snprintf(answer + size, ANSWER_SIZE - (size_t)size, " %s=%u/%u", names[i],
+                         board_memory_read(memory, (enum board_register)at),
+                         board_memory_read(memory, (enum board_register)(at + 4)));
+    }
+    return 0;
+}
+
 static const struct {
     const char *name;
     command_handler *handle;
@@ -136,6 +164,8 @@ static const struct {
     {"reset", command_reset},
     {"status", command_status},
     {"attach-state", command_attach_state},
+    {"log", command_log},
+    {"peaks", command_peaks},
     {"tear", command_tear},
     {"stop", command_stop},
     {"quit", command_quit},

@@ -15,11 +15,14 @@
 /* The longest private-key operation, on a machine busy with many boards. */
 #define KEY_BUSY_TIMEOUT_MS 60000
 #define SEND_TIMEOUT_S      5
+/* For the first request of somebody who is going to be refused. */
+#define REFUSAL_TIMEOUT_MS 1000
 
 void debug_proxy_init(struct debug_proxy *proxy, struct board *board) {
     memset(proxy, 0, sizeof(*proxy));
     proxy->board = board;
     proxy->client_fd = -1;
+    proxy->refused.fd = -1;
 }
 
 static int change_breakpoints(struct debug_proxy *proxy, enum cpu_breakpoint what) {
@@ -73,16 +76,78 @@ static bool client_has_left(const struct debug_proxy *proxy) {
            (client.revents & (POLLRDHUP | POLLHUP)) != 0;
 }
 
+static void end_refusal(struct debug_proxy *proxy) {
+    if (proxy->refused.fd >= 0)
+        close(proxy->refused.fd);
+    proxy->refused.fd = -1;
+}
+
+static void refuse(struct debug_proxy *proxy, int client_fd, const char *reason) {
+    end_refusal(proxy);
+    proxy->refused.fd = client_fd;
+    proxy->refused.reason = reason;
+    proxy->refused.deadline_ms = clock_monotonic_ms() + REFUSAL_TIMEOUT_MS;
+    rsp_parser_init(&proxy->refused.parser);
+}
+
+/* Nothing is read beyond the first request: the rest meets a closed connection. */
+void debug_proxy_refused(struct debug_proxy *proxy) {
+    uint8_t buffer[128];
+    struct writer writer;
+    uint8_t byte;
+
+    for (;;) {
+        ssize_t got = recv(proxy->refused.fd, &byte, 1, MSG_DONTWAIT);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (got <= 0)
+            break;
+        if (rsp_feed(&proxy->refused.parser, byte) != RSP_PACKET)
+            continue;
+        writer_init(&writer, buffer, sizeof(buffer));
+        write_u8(&writer, '+');
+        rsp_encode(&writer, bytes_of(proxy->refused.reason, strlen(proxy->refused.reason)));
+        (void)send(proxy->refused.fd, buffer, writer.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        break;
+    }
+    end_refusal(proxy);
+}
+
+int debug_proxy_timeout_ms(const struct debug_proxy *proxy) {
+    return proxy->refused.fd >= 0 ? REFUSAL_TIMEOUT_MS : -1;
+}
+
+void debug_proxy_tick(struct debug_proxy *proxy) {
+    if (proxy->refused.fd >= 0 && clock_monotonic_ms() >= proxy->refused.deadline_ms)
+        end_refusal(proxy);
+}
+
+void debug_proxy_close(struct debug_proxy *proxy) {
+    debug_proxy_drop(proxy);
+    end_refusal(proxy);
+}
+
+/* NULL if this debugger may come in. "E." and text is the protocol's way to give a reason. */
+static const char *why_not(const struct debug_proxy *proxy) {
+    if (proxy->client_fd >= 0)
+        return "E.another debugger is attached";
+    if (proxy->board->child == 0)
+        return "E.the board has no power";
+    return board_debug_is_open(proxy->board) ? NULL : "E.the chip's debug port is locked";
+}
+
 void debug_proxy_attach(struct debug_proxy *proxy, int client_fd) {
     struct timeval timeout = {.tv_sec = SEND_TIMEOUT_S, .tv_usec = 0};
     struct board_memory *memory = &proxy->board->memory;
+    const char *reason;
 
     /* On a busy machine the end of one connection and the next one are seen together; what the
      * first had to say comes first. */
     while (client_has_left(proxy))
         debug_proxy_receive(proxy);
-    if (proxy->client_fd >= 0 || !board_debug_is_open(proxy->board)) {
-        close(client_fd);
+    reason = why_not(proxy);
+    if (reason != NULL) {
+        refuse(proxy, client_fd, reason);
         return;
     }
     (void)setsockopt(client_fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));

@@ -28,6 +28,7 @@ enum slot {
     SLOT_UART_CLIENT, /* the relay fills this and the next */
     SLOT_UART_CHIP,
     SLOT_DEBUG_CLIENT,
+    SLOT_DEBUG_REFUSED,
     SLOT_STUB,
     SLOT_MONITOR,
     SLOT_CONTROLS,
@@ -132,6 +133,7 @@ static void prepare(const struct launcher *launcher, struct pollfd fds[SLOT_COUN
     fds[SLOT_CONTROL_LISTEN] = (struct pollfd){.fd = launcher->control_listen_fd, .events = POLLIN};
     uart_relay_prepare(&launcher->relay, &fds[SLOT_UART_CLIENT]);
     fds[SLOT_DEBUG_CLIENT] = (struct pollfd){.fd = launcher->proxy.client_fd, .events = POLLIN};
+    fds[SLOT_DEBUG_REFUSED] = (struct pollfd){.fd = launcher->proxy.refused.fd, .events = POLLIN};
     fds[SLOT_STUB] = (struct pollfd){.fd = launcher->board.stub_fd, .events = POLLIN};
     fds[SLOT_MONITOR] = (struct pollfd){.fd = launcher->board.monitor_fd, .events = POLLIN};
     for (size_t i = 0; i < LAUNCHER_CONTROLS; i++)
@@ -166,6 +168,8 @@ static void dispatch(struct launcher *launcher, const struct pollfd fds[SLOT_COU
     if (fds[SLOT_DEBUG_CLIENT].revents != 0 && launcher->proxy.client_fd >= 0 &&
         launcher->proxy.client_fd == fds[SLOT_DEBUG_CLIENT].fd)
         debug_proxy_receive(&launcher->proxy);
+    if (fds[SLOT_DEBUG_REFUSED].revents != 0 && launcher->proxy.refused.fd >= 0)
+        debug_proxy_refused(&launcher->proxy);
     if (fds[SLOT_MONITOR].revents != 0 && launcher->board.monitor_fd >= 0 &&
         launcher->board.monitor_fd == fds[SLOT_MONITOR].fd &&
         board_drain_monitor(&launcher->board) != 0)
@@ -177,14 +181,29 @@ static void dispatch(struct launcher *launcher, const struct pollfd fds[SLOT_COU
     accept_clients(launcher, fds);
 }
 
+static int shorter(int a_ms, int b_ms) {
+    if (a_ms < 0 || b_ms < 0)
+        return a_ms < 0 ? b_ms : a_ms;
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/* -1: until something happens. */
+static int timeout_ms(const struct launcher *launcher) {
+    int timeout =
+        shorter(uart_relay_timeout_ms(&launcher->relay), debug_proxy_timeout_ms(&launcher->proxy));
+
+    return shorter(timeout, launcher->fault_armed ? FAULT_POLL_MS : -1);
+}
+
 static void serve(struct launcher *launcher) {
     struct pollfd fds[SLOT_COUNT];
 
     while (!launcher->quit) {
         prepare(launcher, fds);
-        if (poll(fds, SLOT_COUNT, launcher->fault_armed ? FAULT_POLL_MS : -1) < 0 && errno != EINTR)
+        if (poll(fds, SLOT_COUNT, timeout_ms(launcher)) < 0 && errno != EINTR)
             break;
         handle_fault(launcher);
+        debug_proxy_tick(&launcher->proxy);
         dispatch(launcher, fds);
     }
 }
@@ -200,7 +219,7 @@ int launcher_run(const struct board_configuration *configuration, struct error *
     if (board_open(&launcher.board, configuration, error) != 0)
         return -1;
     debug_proxy_init(&launcher.proxy, &launcher.board);
-    uart_relay_init(&launcher.relay, &launcher.board);
+    uart_relay_init(&launcher.relay, &launcher.board, configuration->baud);
     if (write_pid_file(&launcher, error) == 0 && open_sockets(&launcher, error) == 0 &&
         board_power_on(&launcher.board, error) == 0) {
         (void)puts("ready");
@@ -209,6 +228,7 @@ int launcher_run(const struct board_configuration *configuration, struct error *
         result = 0;
     }
     launcher_power_off(&launcher);
+    debug_proxy_close(&launcher.proxy);
     uart_relay_drop(&launcher.relay);
     for (size_t i = 0; i < LAUNCHER_CONTROLS; i++)
         control_drop(&launcher.controls[i]);

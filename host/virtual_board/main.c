@@ -2,6 +2,7 @@
  * nusec-virtual-board: a chip on a desk, without the chip and the desk.
  */
 #include "base/encoding.h"
+#include "base/endpoint.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -13,7 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATH_CAPACITY 512
+#define PATH_CAPACITY   512
+#define BAUD_MIN        300u
+#define BAUD_MAX        4000000u
+#define LOG_TIMEOUT_MS  10000
+#define ANSWER_CAPACITY 1024
 /* From build/<preset>/bin. */
 #define DEFAULT_FIRMWARE "../../cortex-m23/firmware"
 #define NATIVE_PROGRAM   "nusec-board-native"
@@ -23,6 +28,7 @@ static struct {
     const char *uid;
     const char *firmware;
     const char *delays;
+    uint64_t baud;
     bool native;
 } arguments;
 
@@ -37,13 +43,18 @@ static const struct option_entry entries[] = {
      &arguments.firmware, OPTION_OPTIONAL},
     {OPTION_TEXT, "delays", "on|off", "flash and OTP take their time (on)", &arguments.delays,
      OPTION_OPTIONAL},
+    {OPTION_NUMBER, "baud", "N",
+     "speed of the UART, both directions; without it as fast as it goes", &arguments.baud,
+     OPTION_OPTIONAL},
 };
 
 static const struct option_set options = {
     .command = "nusec-virtual-board",
-    .usage = "--state DIR [options] create|run",
-    .summary = "Makes a virtual board, or runs one until SIGTERM. A running board has the sockets\n"
-               "uart, debug (GDB remote protocol) and control in its directory.",
+    .usage = "--state DIR [options] create|run|log",
+    .summary =
+        "Makes a virtual board, or runs one until SIGTERM. A running board has the sockets\n"
+        "uart, debug (GDB remote protocol) and control in its directory; log prints what the\n"
+        "firmware of a running board decided about its images.",
     .entries = entries,
     .entry_count = sizeof(entries) / sizeof(entries[0]),
     .minimum_operands = 1,
@@ -95,6 +106,13 @@ static int read_delays(bool *delays, struct error *error) {
     return 0;
 }
 
+static int read_baud(uint32_t *baud, struct error *error) {
+    if (arguments.baud != 0 && (arguments.baud < BAUD_MIN || arguments.baud > BAUD_MAX))
+        return error_set(error, ERROR_USAGE, "--baud is %u to %u", BAUD_MIN, BAUD_MAX);
+    *baud = (uint32_t)arguments.baud;
+    return 0;
+}
+
 static int create(struct error *error) {
     uint8_t uid[BOARD_UID_SIZE];
     char path[PATH_CAPACITY];
@@ -118,10 +136,44 @@ static int run(struct error *error) {
         .firmware = firmware,
     };
 
-    if (read_delays(&configuration.delays, error) != 0 || create(error) != 0 ||
+    if (read_delays(&configuration.delays, error) != 0 ||
+        read_baud(&configuration.baud, error) != 0 || create(error) != 0 ||
         find_firmware(firmware, error) != 0)
         return -1;
     return launcher_run(&configuration, error);
+}
+
+/* The answer is one line; each entry of the log gets its own. */
+static int print_log(struct error *error) {
+    struct endpoint endpoint;
+    char path[PATH_CAPACITY];
+    char answer[ANSWER_CAPACITY];
+    FILE *stream = NULL;
+    int result = -1;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "unix:%s/control", arguments.state);
+    if (endpoint_parse(path, &endpoint, error) != 0)
+        return -1;
+    fd = endpoint_connect(&endpoint, LOG_TIMEOUT_MS, error);
+    if (fd < 0)
+        return error_hint(error, "only a board that runs has a log");
+    stream = fdopen(fd, "r+");
+    if (stream == NULL) {
+        close(fd);
+        return error_set(error, ERROR_INTERNAL, "out of memory");
+    }
+    if (fputs("log\n", stream) == EOF || fflush(stream) != 0 ||
+        fgets(answer, sizeof(answer), stream) == NULL || strncmp(answer, "ok", 2) != 0) {
+        error_set(error, ERROR_OFFLINE, "the board does not answer");
+        goto out;
+    }
+    for (char *entry = strtok(answer + 2, " \n"); entry != NULL; entry = strtok(NULL, " \n"))
+        (void)puts(entry);
+    result = 0;
+out:
+    (void)fclose(stream);
+    return result;
 }
 
 int main(int argc, char **argv) {
@@ -138,8 +190,11 @@ int main(int argc, char **argv) {
             result = create(&error);
         else if (strcmp(operands.items[0], "run") == 0)
             result = run(&error);
+        else if (strcmp(operands.items[0], "log") == 0)
+            result = print_log(&error);
         else
-            result = error_set(&error, ERROR_USAGE, "create or run, not %s", operands.items[0]);
+            result =
+                error_set(&error, ERROR_USAGE, "create, run or log, not %s", operands.items[0]);
         break;
     default: break;
     }

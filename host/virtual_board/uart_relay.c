@@ -1,14 +1,42 @@
 #include "virtual_board/uart_relay.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-void uart_relay_init(struct uart_relay *relay, struct board *board) {
+#define BITS_PER_BYTE 10u /* with start and stop bit */
+#define NS_PER_SECOND 1000000000u
+
+void uart_relay_init(struct uart_relay *relay, struct board *board, uint32_t baud) {
     memset(relay, 0, sizeof(*relay));
     relay->board = board;
     relay->client_fd = -1;
+    relay->baud = baud;
+}
+
+static uint64_t now_ns(void) {
+    return clock_monotonic_us() * 1000u;
+}
+
+/* How long the line takes for so many bytes. */
+static uint64_t line_ns(const struct uart_relay *relay, size_t bytes) {
+    return (uint64_t)bytes * BITS_PER_BYTE * NS_PER_SECOND / relay->baud;
+}
+
+/* How many bytes the line has had time for. */
+static size_t ready(const struct uart_relay *relay, const struct uart_direction *direction) {
+    uint64_t now = relay->baud == 0 ? 0 : now_ns();
+    size_t passed;
+
+    if (relay->baud == 0)
+        return direction->size;
+    if (now <= direction->free_at_ns)
+        return 0;
+    passed = (size_t)((now - direction->free_at_ns) / line_ns(relay, 1));
+    return passed < direction->size ? passed : direction->size;
 }
 
 static bool client_has_left(const struct uart_relay *relay) {
@@ -46,37 +74,55 @@ void uart_relay_clear(struct uart_relay *relay) {
 static bool take_in(int fd, struct uart_direction *direction) {
     size_t room = sizeof(direction->data) - direction->size;
     ssize_t got = recv(fd, direction->data + direction->size, room, MSG_DONTWAIT);
+    uint64_t now = now_ns();
+
+    if (direction->size == 0 && direction->free_at_ns < now)
+        direction->free_at_ns = now;
 
     if (got > 0)
         direction->size += (size_t)got;
     return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static bool give_out(int fd, struct uart_direction *direction) {
-    ssize_t sent = send(fd, direction->data, direction->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+static bool give_out(const struct uart_relay *relay, int fd, struct uart_direction *direction) {
+    size_t size = ready(relay, direction);
+    ssize_t sent = send(fd, direction->data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR;
+    if (relay->baud != 0)
+        direction->free_at_ns += line_ns(relay, (size_t)sent);
     direction->size -= (size_t)sent;
     memmove(direction->data, direction->data + sent, direction->size);
     return true;
 }
 
-static short wanted(const struct uart_direction *in, const struct uart_direction *out) {
+static short wanted(const struct uart_relay *relay, const struct uart_direction *in,
+                    const struct uart_direction *out) {
     short events = 0;
 
     if (in->size < sizeof(in->data))
         events = (short)(events | POLLIN);
-    if (out->size > 0)
+    if (ready(relay, out) > 0)
         events = (short)(events | POLLOUT);
     return events;
 }
 
 void uart_relay_prepare(const struct uart_relay *relay, struct pollfd fds[2]) {
     fds[0] = (struct pollfd){.fd = relay->client_fd,
-                             .events = wanted(&relay->to_chip, &relay->to_client)};
+                             .events = wanted(relay, &relay->to_chip, &relay->to_client)};
     fds[1] = (struct pollfd){.fd = relay->board->uart_fd,
-                             .events = wanted(&relay->to_client, &relay->to_chip)};
+                             .events = wanted(relay, &relay->to_client, &relay->to_chip)};
+}
+
+int uart_relay_timeout_ms(const struct uart_relay *relay) {
+    const struct uart_direction *const directions[] = {&relay->to_chip, &relay->to_client};
+
+    for (size_t i = 0; i < sizeof(directions) / sizeof(directions[0]); i++) {
+        if (relay->baud != 0 && directions[i]->size > 0 && ready(relay, directions[i]) == 0)
+            return 1; /* about eleven bytes at 115200 */
+    }
+    return -1;
 }
 
 static void move_client(struct uart_relay *relay, short events) {
@@ -86,7 +132,7 @@ static void move_client(struct uart_relay *relay, short events) {
         uart_relay_drop(relay);
         return;
     }
-    if ((events & POLLOUT) != 0 && !give_out(relay->client_fd, &relay->to_client))
+    if ((events & POLLOUT) != 0 && !give_out(relay, relay->client_fd, &relay->to_client))
         uart_relay_drop(relay);
 }
 
@@ -105,7 +151,7 @@ void uart_relay_move(struct uart_relay *relay, const struct pollfd fds[2]) {
     if ((fds[1].revents & POLLIN) != 0)
         (void)take_in(chip, &relay->to_client);
     if ((fds[1].revents & POLLOUT) != 0)
-        (void)give_out(chip, &relay->to_chip);
+        (void)give_out(relay, chip, &relay->to_chip);
     if (relay->client_fd < 0)
         relay->to_client.size = 0;
 }

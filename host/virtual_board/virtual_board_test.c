@@ -54,14 +54,16 @@ static struct debug_port *attach(void) {
     return port;
 }
 
-static bool attach_is_refused(void) {
+/* For this reason, said in words. */
+static bool attach_is_refused(const char *reason) {
     struct debug_port *port;
 
     if (debug_port_open(&port, testing_board_endpoint(&board, "debug"), TIMEOUT_MS, &error) == 0) {
         debug_port_close(port);
         return false;
     }
-    return error.code == ERROR_DEVICE_DEBUG && port == NULL;
+    return error.code == ERROR_DEVICE_DEBUG && port == NULL &&
+           strstr(error.message, reason) != NULL;
 }
 
 /* The launcher notices a closed connection in its own time. */
@@ -209,7 +211,7 @@ static void attaching_raises_the_register(void **state) {
                        4);
     assert_int_equal(attached, 1);
     assert_string_equal(testing_board_control(&board, "attach-state"), "ok attached");
-    assert_true(attach_is_refused()); /* one at a time */
+    assert_true(attach_is_refused("another debugger")); /* one at a time */
     assert_int_equal(debug_port_detach(port, &error), 0);
     debug_port_close(port);
     wait_until_detached();
@@ -253,12 +255,39 @@ static void a_locked_chip_refuses(void **state) {
     assert_string_equal(testing_board_control(&board, "reset"), "ok");
     assert_int_equal(debug_port_read(port, BOARD_SRAM_ADDRESS, out, sizeof(out), &error), -1);
     debug_port_close(port);
-    assert_true(attach_is_refused());
+    assert_true(attach_is_refused("locked"));
     assert_string_equal(testing_board_control(&board, "power-cut"), "ok");
-    assert_true(attach_is_refused()); /* nor without power */
+    assert_true(attach_is_refused("no power"));
     assert_string_equal(testing_board_control(&board, "power-on"), "ok");
-    assert_true(attach_is_refused());
+    assert_true(attach_is_refused("locked"));
     assert_non_null(strstr(testing_board_control(&board, "status"), "debug=locked"));
+    /* Keys and firmware gone, it opens again for the one who looks for what was wrong with it. */
+    testing_board_poke(&board, BOARD_OTP_OFFSET + OTP_LIFE_RMA * OTP_ENTRY_SIZE, otp_valid,
+                       OTP_ENTRY_SIZE);
+    assert_true(attach_is_refused("locked")); /* not before the ROM has decided anew */
+    assert_string_equal(testing_board_control(&board, "reset"), "ok");
+    assert_non_null(strstr(testing_board_control(&board, "status"), "debug=open"));
+    debug_port_close(attach());
+}
+
+static void who_may_not_attach_disturbs_nobody(void **state) {
+    struct debug_port *port = attach();
+    int silent = testing_board_connect(&board, "debug");
+    uint64_t deadline = clock_monotonic_ms() + TIMEOUT_MS;
+    struct pollfd poll_fd = {.fd = silent, .events = POLLIN};
+    uint8_t out[4];
+
+    (void)state;
+    assert_true(attach_is_refused("another debugger"));
+    /* One that says nothing is not kept. */
+    assert_int_equal(poll(&poll_fd, 1, TIMEOUT_MS), 1);
+    assert_true(clock_monotonic_ms() < deadline);
+    assert_int_equal(recv(silent, out, 1, 0), 0);
+    close(silent);
+    assert_int_equal(debug_port_read(port, BOARD_SRAM_ADDRESS, out, sizeof(out), &error), 0);
+    debug_port_close(port);
+    wait_until_detached();
+    debug_port_close(attach());
 }
 
 static void raw_request(int fd, const char *payload, char *reply, size_t capacity) {
@@ -538,6 +567,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(attaching_raises_the_register, setup, teardown),
         cmocka_unit_test_setup_teardown(a_halted_chip_is_silent_and_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_locked_chip_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_may_not_attach_disturbs_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(the_emulator_does_not_show, setup, teardown),
         cmocka_unit_test_setup_teardown(monitor_reset_goes_through_the_rom, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_changes_nothing, setup, teardown),

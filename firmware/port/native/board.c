@@ -86,8 +86,4 @@ void native_board_start(enum native_stage stage) {
     board_model_start(&platform);
     board_register_write(BOARD_REGISTER_STAGE, (uint32_t)stage);
     board_register_write(BOARD_REGISTER_ARENA_PEAK, 0);
-    if (stage == NATIVE_BOOT_ROM) {
-        board_register_add(BOARD_REGISTER_STARTS, 1);
-        board_debug_latch(otp_model_life_cycle());
-    }
 }

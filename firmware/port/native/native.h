@@ -55,7 +55,7 @@ uint64_t native_clock_us(void);
 
 extern const struct hal native_board;
 void native_board_start(enum native_stage stage);
-/* Returns only if the stage does, or is not part of this build. */
+/* Returns only if the stage does. */
 void native_run_stage(enum native_stage stage);
 
 /*

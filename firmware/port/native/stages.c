@@ -25,6 +25,13 @@ static void publish_mailbox(const uint8_t mailbox[DEVAUTH_MAILBOX_SIZE]) {
     memcpy(out, mailbox, 4);
 }
 
+static void run_boot_rom(void) {
+    board_register_add(BOARD_REGISTER_STARTS, 1);
+    boot_rom_stage_prepare(&native_board);
+    board_debug_latch(native_board.life_cycle());
+    boot_rom_stage_run(&native_board);
+}
+
 void native_run_stage(enum native_stage stage) {
     native_board_start(stage);
     switch (stage) {
@@ -35,6 +42,6 @@ void native_run_stage(enum native_stage stage) {
         break;
     case NATIVE_BOOTLOADER: bootloader_stage_run(&native_board); break;
     case NATIVE_APPLICATION: application_stage_run(&native_board); break;
-    case NATIVE_BOOT_ROM: boot_rom_stage_run(&native_board); break;
+    case NATIVE_BOOT_ROM: run_boot_rom(); break;
     }
 }
