@@ -109,7 +109,7 @@ static struct bytes from_hex(const char *hex, uint8_t *out) {
 }
 
 static void the_published_record_is_verified(void **state) {
-    uint8_t object[256];
+    uint8_t object[256] = {0};
     uint8_t key[64];
     struct cose_sign1 message;
     (void)state;
