@@ -36,8 +36,8 @@ static void destroy(struct hsm *hsm, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE
         (void)hsm->module->functions->C_DestroyObject(session, object);
 }
 
-static CK_RV generate_pair(struct hsm *hsm, CK_SESSION_HANDLE session,
-                           CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key) {
+static CK_RV generate_pair(struct hsm *hsm, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *public_key,
+                           CK_OBJECT_HANDLE *private_key) {
     CK_MECHANISM mechanism = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
     CK_ATTRIBUTE public_template[] = {
         {CKA_TOKEN, &hsm_false, sizeof(hsm_false)},

@@ -270,9 +270,12 @@ static void many_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(signs_again_and_again),        TEST(opens_with_its_own_kek_only),
-        TEST(altered_rows_are_refused),     TEST(nothing_is_left_in_the_token),
-        TEST(survives_a_lost_session),      TEST(content_keys_open_again),
+        TEST(signs_again_and_again),
+        TEST(opens_with_its_own_kek_only),
+        TEST(altered_rows_are_refused),
+        TEST(nothing_is_left_in_the_token),
+        TEST(survives_a_lost_session),
+        TEST(content_keys_open_again),
         TEST(many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

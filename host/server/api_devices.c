@@ -1,7 +1,9 @@
 #include "server/api_handlers.h"
 
+#include "attest/attest.h"
 #include "base/encoding.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *certificate_state(const struct store_device *device, uint64_t now) {
@@ -20,7 +22,7 @@ static json_t *upper(const void *data, size_t size) {
 /* The columns of the device table; what later stages of production fill is null until then. */
 static json_t *device_json(const struct api_call *call, const struct store_device *device) {
     return json_pack(
-        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:n, s:n, s:n, s:s, s:o, s:o}", "uid",
+        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:n, s:n, s:s, s:o, s:o}", "uid",
         upper(device->uid, STORE_UID_SIZE), "job_id", device->job_id, "unit_id",
         api_hex(device->unit_id, UNIT_ID_SIZE), "unit_state", unit_state_name(device->unit_state),
         "certificate_sha256_hex", api_hex(device->certificate_hash, 32), "certificate_serial_hex",
@@ -28,8 +30,8 @@ static json_t *device_json(const struct api_call *call, const struct store_devic
         certificate_state(device, service_now(call->service)), "auth_public_key_hex",
         api_hex(device->auth_key, 64), "enc_public_key_hex", api_hex(device->enc_key, 64),
         "tls_public_key_hex", api_hex(device->tls_key, 64), "rotpk_hex", "pk_bl3_hex",
-        "boot_key_state", "programmer_id", device->programmer_id, "issued",
-        api_time(device->issued), "revoked", api_time_or_null(device->revoked));
+        "programmer_id", device->programmer_id, "issued", api_time(device->issued), "revoked",
+        api_time_or_null(device->revoked));
 }
 
 struct device_list {
@@ -70,12 +72,95 @@ static int find_device(const struct api_call *call, struct store_device *device,
     return api_check_job_access(call, &job, error);
 }
 
-enum api_result api_device_show(struct api_call *call, struct error *error) {
-    struct store_device device;
+static json_t *image_json(const struct devauth_measured_image *image, const uint8_t digest[32],
+                          const uint8_t key_hash[32]) {
+    char version[32];
 
-    if (find_device(call, &device, error) != 0)
+    (void)snprintf(version, sizeof version, "%u.%u.%u+%u", image->major, image->minor,
+                   image->revision, (unsigned)image->build);
+    return json_pack("{s:s, s:I, s:I, s:o, s:o}", "version", version, "security_counter",
+                     (json_int_t)image->security_counter, "chip_counter",
+                     (json_int_t)image->chip_counter, "digest_hex", api_hex(digest, 32),
+                     "key_hash_hex", api_hex(key_hash, 32));
+}
+
+static json_t *flags_json(uint8_t flags) {
+    static const char *const names[] = {"debugger", "debug_locked", "root_hash", "keys",
+                                        "issued_chain"};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((flags >> i & 1u) != 0)
+            json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
+static const char *name_of(const char *const *names, size_t count, uint8_t value) {
+    return value < count ? names[value] : "unknown";
+}
+
+/* What the chip said last, under its own signature and our nonce. */
+static json_t *measured_json(const struct store_boot_state *state) {
+    static const char *const lives[] = {"blank",    "provisioned", "secured",
+                                        "retiring", "retired",     "rma"};
+    static const char *const stages[] = {"unknown", "boot_rom", "devauth", "bootloader",
+                                         "application"};
+    struct attest attest;
+
+    if (attest_read(bytes_of(state->measurements, state->measurements_size), &attest) != STATUS_OK)
+        return json_null();
+    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "measured_at",
+                     api_time(state->measured), "stage", name_of(stages, 5, attest.versions.stage),
+                     "life_cycle", name_of(lives, 6, attest.life_cycle), "flags",
+                     flags_json(attest.flags), "bl2",
+                     image_json(&attest.versions.bl2, attest.bl2, attest.keys.bl2_key_hash), "bl3",
+                     image_json(&attest.versions.bl3, attest.bl3, attest.keys.bl3_key_hash),
+                     "enc_key_hash_hex", api_hex(attest.keys.enc_key_hash, 32));
+}
+
+static const char *rma_state(const struct store_boot_state *state) {
+    if (state->rma_permitted != 0)
+        return "permitted";
+    return state->rma_authorised != 0 ? "authorised" : "none";
+}
+
+/* The device's public boot keys, null until they were made. */
+static int add_boot_keys(const struct api_call *call, const struct store_device *device,
+                         json_t *object, struct error *error) {
+    static const char *const names[] = {[STORE_BL2] = "rotpk_hex", [STORE_BL3] = "pk_bl3_hex"};
+
+    for (int target = STORE_BL2; target <= STORE_BL3; target++) {
+        struct store_boot_key key;
+        int found =
+            store_boot_key_find(call->reader, device->uid, (enum store_target)target, &key, error);
+
+        if (found < 0)
+            return -1;
+        if (found == 1)
+            json_object_set_new(object, names[target], api_hex(key.public_key, 64));
+    }
+    return 0;
+}
+
+enum api_result api_device_show(struct api_call *call, struct error *error) {
+    struct store_boot_state state;
+    struct store_device device;
+    json_t *object;
+
+    if (find_device(call, &device, error) != 0 ||
+        store_boot_state_read(call->reader, device.uid, &state, error) != 0)
         return API_FAILED;
-    return api_reply_json(call, 200, device_json(call, &device), error);
+    object = device_json(call, &device);
+    if (add_boot_keys(call, &device, object, error) != 0) {
+        json_decref(object);
+        return API_FAILED;
+    }
+    json_object_set_new(object, "boot", measured_json(&state));
+    json_object_set_new(object, "object_id_hex",
+                        state.object_id_size == 0 ? json_null()
+                                                  : api_hex(state.object_id, state.object_id_size));
+    json_object_set_new(object, "rma", json_string(rma_state(&state)));
+    return api_reply_json(call, 200, object, error);
 }
 
 /* Leaf, DEVICE CA, root. */

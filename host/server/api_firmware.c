@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-static json_t *firmware_json(const struct store_firmware *firmware) {
+json_t *api_firmware_json(const struct store_firmware *firmware,
+                          const struct store_release *release) {
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "id", firmware->id, "kind", firmware->kind, "family",
         firmware->family, "version", firmware->version, "size", (json_int_t)firmware->size,
@@ -11,41 +12,45 @@ static json_t *firmware_json(const struct store_firmware *firmware) {
     if (firmware->manifest_size != 0)
         json_object_set_new(object, "manifest_b64",
                             api_base64(firmware->manifest, firmware->manifest_size));
+    if (release != NULL) {
+        json_object_set_new(object, "security_counter",
+                            json_integer((json_int_t)release->security_counter));
+        json_object_set_new(object, "image_digest_hex", api_hex(release->image_digest, 32));
+        json_object_set_new(object, "body_sha256_hex", api_hex(release->body_sha256, 32));
+        json_object_set_new(object, "body_size", json_integer((json_int_t)release->body_size));
+    }
     return object;
 }
 
-static int query_text(const struct api_call *call, const char *name, const char **value,
-                      struct error *error) {
-    *value = http_exchange_query(call->exchange, name);
-    return *value != NULL
-               ? 0
-               : error_set(error, ERROR_BAD_REQUEST, "the parameter %s is missing", name);
+/* The firmware's JSON, with its release if it has one. */
+static json_t *firmware_json(struct store_db *reader, const struct store_firmware *firmware) {
+    struct store_release release;
+    struct error ignored;
+    bool has_release = service_is_release_kind(firmware->kind) &&
+                       store_release_find(reader, firmware->id, &release, &ignored) == 0;
+
+    return api_firmware_json(firmware, has_release ? &release : NULL);
 }
 
-enum api_result api_firmware_upload(struct api_call *call, struct error *error) {
-    struct service_upload upload = {.actor = call->caller.actor,
-                                    .octets = http_exchange_body(call->exchange)};
-
-    if (query_text(call, "kind", &upload.kind, error) != 0 ||
-        query_text(call, "family", &upload.family, error) != 0 ||
-        query_text(call, "version", &upload.version, error) != 0 ||
-        service_firmware_upload(call->service, &upload, error) != 0)
-        return API_FAILED;
-    return api_reply_json(call, 201, firmware_json(&upload.firmware), error);
-}
+struct firmware_list {
+    const struct api_call *call;
+    json_t *rows;
+};
 
 static void add_firmware(void *context, const struct store_firmware *firmware) {
-    json_array_append_new(context, firmware_json(firmware));
+    struct firmware_list *list = context;
+
+    json_array_append_new(list->rows, firmware_json(list->call->reader, firmware));
 }
 
 enum api_result api_firmware_list(struct api_call *call, struct error *error) {
-    json_t *firmware = json_array();
+    struct firmware_list list = {call, json_array()};
 
-    if (store_firmware_list(call->reader, add_firmware, firmware, error) != 0) {
-        json_decref(firmware);
+    if (store_firmware_list(call->reader, add_firmware, &list, error) != 0) {
+        json_decref(list.rows);
         return API_FAILED;
     }
-    return api_reply_json(call, 200, json_pack("{s:o}", "firmware", firmware), error);
+    return api_reply_json(call, 200, json_pack("{s:o}", "firmware", list.rows), error);
 }
 
 enum api_result api_firmware_show(struct api_call *call, struct error *error) {
@@ -53,7 +58,7 @@ enum api_result api_firmware_show(struct api_call *call, struct error *error) {
 
     if (store_firmware_find(call->reader, call->parameter[0], &firmware, error) != 0)
         return API_FAILED;
-    return api_reply_json(call, 200, firmware_json(&firmware), error);
+    return api_reply_json(call, 200, firmware_json(call->reader, &firmware), error);
 }
 
 enum api_result api_firmware_content(struct api_call *call, struct error *error) {
@@ -69,7 +74,7 @@ enum api_result api_firmware_content(struct api_call *call, struct error *error)
         if (allowed != 1)
             return API_FAILED;
     }
-    if (service_firmware_read(call->service, &firmware, &call->reply, error) != 0)
+    if (service_firmware_read(call->service, call->reader, &firmware, &call->reply, error) != 0)
         return API_FAILED;
     return api_reply_raw(call, 200, "application/octet-stream", error);
 }

@@ -20,10 +20,26 @@ api_handler api_programmer_list;
 api_handler api_programmer_show;
 
 /* api_firmware.c */
-api_handler api_firmware_upload;
 api_handler api_firmware_list;
 api_handler api_firmware_show;
 api_handler api_firmware_content;
+
+/* NULL: no BL2 or BL3. */
+json_t *api_firmware_json(const struct store_firmware *firmware,
+                          const struct store_release *release);
+
+/* api_uploads.c */
+api_handler api_upload_begin;
+api_handler api_upload_show;
+api_handler api_upload_range;
+api_handler api_upload_finish;
+
+/* api_boot.c */
+api_handler api_unit_challenge;
+api_handler api_unit_image;
+api_handler api_unit_record;
+api_handler api_device_rma;
+api_handler api_device_permit;
 
 /* api_jobs.c */
 api_handler api_job_create;

@@ -12,7 +12,7 @@
 
 static json_t *job_json(const struct store_job *job) {
     return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:I, s:o,"
-                     " s:s}",
+                     " s:s, s:s, s:s, s:s}",
                      "id", job->id, "product", job->product, "programmer_id", job->programmer_id,
                      "count", (json_int_t)job->count, "used", (json_int_t)job->used, "remaining",
                      (json_int_t)(job->count - job->used), "expires", api_time(job->expires),
@@ -20,7 +20,8 @@ static json_t *job_json(const struct store_job *job) {
                      job->assurance, "cm_operator", job->cm_operator, "uid_list",
                      (int)job->has_uid_list, "state", job_state_name(job->state), "sequence",
                      (json_int_t)job->sequence, "created", api_time(job->created), "created_by",
-                     job->created_by);
+                     job->created_by, "bl2_id", job->bl2_id, "bl3_id", job->bl3_id, "debug",
+                     job->debug_open ? "open" : "locked");
 }
 
 static int read_text(const json_t *request, const char *name, char *out, size_t capacity,
@@ -71,6 +72,7 @@ static int read_order(const struct api_call *call, struct service_order *order,
                       struct error *error) {
     const json_t *request = call->request;
     struct store_job *job = &order->job;
+    char debug[16];
 
     snprintf(job->created_by, sizeof job->created_by, "%s", call->caller.name);
     if (read_text(request, "product", job->product, sizeof job->product, error) != 0 ||
@@ -83,8 +85,14 @@ static int read_order(const struct api_call *call, struct service_order *order,
         read_optional_text(request, "assurance", "software", job->assurance, sizeof job->assurance,
                            error) != 0 ||
         read_optional_text(request, "cm_operator", "", job->cm_operator, sizeof job->cm_operator,
-                           error) != 0)
+                           error) != 0 ||
+        read_optional_text(request, "bl2_id", "", job->bl2_id, sizeof job->bl2_id, error) != 0 ||
+        read_optional_text(request, "bl3_id", "", job->bl3_id, sizeof job->bl3_id, error) != 0 ||
+        read_optional_text(request, "debug", "locked", debug, sizeof debug, error) != 0)
         return -1;
+    job->debug_open = strcmp(debug, "open") == 0;
+    if (!job->debug_open && strcmp(debug, "locked") != 0)
+        return error_set(error, ERROR_BAD_REQUEST, "debug must be locked or open");
     return read_uids(request, order, error);
 }
 

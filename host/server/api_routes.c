@@ -24,7 +24,10 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/programmers/{id}/agreement", ADMIN, BODY_JSON, 4 * KIB, api_programmer_agree},
     {"POST", "/v1/programmers/{id}/revoke", ADMIN, BODY_JSON, 4 * KIB, api_programmer_revoke},
 
-    {"POST", "/v1/firmware", OEM, BODY_OCTETS, 8 * MIB, api_firmware_upload},
+    {"POST", "/v1/uploads", OEM, BODY_JSON, 4 * KIB, api_upload_begin},
+    {"GET", "/v1/uploads/{id}", OEM, BODY_NONE, 0, api_upload_show},
+    {"PUT", "/v1/uploads/{id}", OEM, BODY_OCTETS, MIB, api_upload_range},
+    {"POST", "/v1/uploads/{id}/finish", OEM, BODY_JSON, 4 * KIB, api_upload_finish},
     {"GET", "/v1/firmware", OEM_READ | PROGRAMMER, BODY_NONE, 0, api_firmware_list},
     {"GET", "/v1/firmware/{id}", OEM_READ | PROGRAMMER, BODY_NONE, 0, api_firmware_show},
     {"GET", "/v1/firmware/{id}/content", OEM | PROGRAMMER, BODY_NONE, 0, api_firmware_content},
@@ -41,11 +44,17 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/jobs/{id}/units", PROGRAMMER, BODY_JSON, 4 * KIB, api_unit_reserve},
     {"POST", "/v1/units/{id}/certificate", PROGRAMMER, BODY_JSON, 4 * KIB, api_unit_certificate},
     {"POST", "/v1/units/{id}/permits", PROGRAMMER, BODY_JSON, 4 * KIB, api_unit_permit},
+    {"POST", "/v1/units/{id}/challenges", PROGRAMMER, BODY_JSON, 4 * KIB, api_unit_challenge},
+    {"POST", "/v1/units/{id}/images", PROGRAMMER, BODY_JSON, 16 * KIB, api_unit_image},
+    {"POST", "/v1/units/{id}/record", PROGRAMMER, BODY_JSON, 16 * KIB, api_unit_record},
     {"POST", "/v1/units/{id}/status", PROGRAMMER, BODY_JSON, 4 * KIB, api_unit_status},
 
     {"GET", "/v1/devices", READ, BODY_NONE, 0, api_device_list},
     {"GET", "/v1/devices/{uid}", READ, BODY_NONE, 0, api_device_show},
     {"GET", "/v1/devices/{uid}/certificate", READ, BODY_NONE, 0, api_device_certificate},
+    {"POST", "/v1/devices/{uid}/rma", ADMIN, BODY_JSON, 4 * KIB, api_device_rma},
+    {"POST", "/v1/devices/{uid}/permits", ADMIN | PROGRAMMER, BODY_JSON, 4 * KIB,
+     api_device_permit},
     {"POST", "/v1/devices/{uid}/revoke", ADMIN, BODY_JSON, 4 * KIB, api_device_revoke},
 };
 

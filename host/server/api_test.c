@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/file.h"
+#include "crypto/crypto.h"
 #include "server/api.h"
 #include "x509/key.h"
 
@@ -184,14 +185,29 @@ static void oversized_bodies_are_refused(void **state) {
                 413, "too_large");
     body[5000] = ' ';
     body[size] = '\0';
-    assert_int_equal(
-        http_client_send(world.admin, "POST", "/v1/firmware?kind=bl2&family=TEST&version=1",
-                         "application/octet-stream", bytes_of(body, size), &answer, &error),
-        -1);
+    assert_int_equal(http_client_send(world.admin, "PUT", "/v1/uploads/up-00000000?offset=0",
+                                      "application/octet-stream", bytes_of(body, size), &answer,
+                                      &error),
+                     -1);
     assert_true(answer.status == 413 || answer.status == 0); /* or cut off while sending */
     http_answer_clear(&answer);
     free(body);
     json_decref(test_get(world.admin, "/v1/whoami"));
+}
+
+static void test_put(struct http_client *client, const char *path, unsigned offset,
+                     struct bytes octets, int status, const char *code) {
+    struct http_answer answer;
+    struct error error = {0};
+    char text[192];
+
+    snprintf(text, sizeof text, "%s?offset=%u", path, offset);
+    (void)http_client_send(client, "PUT", text, "application/octet-stream", octets, &answer,
+                           &error);
+    assert_int_equal(answer.status, status);
+    if (code != NULL)
+        assert_non_null(strstr(buffer_text(&answer.body), code));
+    http_answer_clear(&answer);
 }
 
 static void orders_are_checked(void **state) {
@@ -214,6 +230,10 @@ static void orders_are_checked(void **state) {
         {"1", "9999999999", "TEST", ",\"uids\":7", 400, "bad_request"},
         {"1", "9999999999", "TEST", ",\"assurance\":\"tpm\"", 403, "assurance_too_low"},
         {"1", "9999999999", "TEST", ",\"assurance\":\"none\"", 400, "bad_request"},
+        {"1", "9999999999", "TEST", ",\"bl2_id\":\"fw-1\"", 400, "bad_request"},
+        {"1", "9999999999", "TEST", ",\"bl2_id\":\"fw-1\",\"bl3_id\":\"fw-2\"", 404, "not_found"},
+        {"1", "9999999999", "TEST", ",\"debug\":\"open\"", 400, "bad_request"},
+        {"1", "9999999999", "TEST", ",\"debug\":\"ajar\"", 400, "bad_request"},
     };
 
     (void)state;
@@ -227,38 +247,131 @@ static void orders_are_checked(void **state) {
     }
 }
 
+static int upload_body(char body[512], const char *kind, const char *family, const char *version,
+                       struct bytes octets) {
+    uint8_t digest[32];
+    char hex[65];
+
+    crypto_sha256(octets, digest);
+    hex_encode(bytes_of(digest, sizeof digest), hex);
+    return snprintf(body, 512,
+                    "{\"kind\":\"%s\",\"family\":\"%s\",\"version\":\"%s\",\"size\":%zu,"
+                    "\"sha256_hex\":\"%s\"}",
+                    kind, family, version, octets.size, hex);
+}
+
 static void firmware_is_kept_once(void **state) {
-    static const char path[] = "/v1/firmware?kind=devauth&family=TEST&version=1.0";
-    static const char other[] = "/v1/firmware?kind=devauth&family=TEST&version=2.0";
     uint8_t octets[TEST_IMAGE_SIZE];
-    struct http_answer answer;
-    struct error error = {0};
+    struct bytes image = test_devauth_image(octets);
+    char path[128], body[512];
+    json_t *object;
     json_t *list;
 
     (void)state;
-    assert_int_equal(http_client_send(world.admin, "POST", path, "application/octet-stream",
-                                      test_devauth_image(octets), &answer, &error),
-                     0);
-    assert_non_null(strstr(buffer_text(&answer.body), world.devauth_id));
-    http_answer_clear(&answer);
-    assert_int_equal(http_client_send(world.admin, "POST", other, "application/octet-stream",
-                                      test_devauth_image(octets), &answer, &error),
-                     -1);
-    assert_int_equal(answer.status, 409);
-    http_answer_clear(&answer);
-    test_expect(world.admin, "POST", "/v1/firmware?kind=devauth&family=TEST&version=3.0",
-                "not an image", 400, "bad_request");
-    assert_int_equal(
-        http_client_send(world.admin, "POST", "/v1/firmware?kind=devauth&family=OTHER&version=3.0",
-                         "application/octet-stream", test_devauth_image(octets), &answer, &error),
-        -1);
-    assert_int_equal(answer.status, 400);
-    http_answer_clear(&answer);
-    test_expect(world.admin, "POST", "/v1/firmware?kind=bios&family=T&version=1", "x", 400,
-                "bad_request");
+    object = test_upload(world.admin, "devauth", "1.0", 0, image);
+    assert_string_equal(json_string_value(json_object_get(object, "id")), world.devauth_id);
+    json_decref(object);
+    /* The same octets under another version are refused at the end, when they are known. */
+    object = test_upload_begin(world.admin, "devauth", "2.0", 0, image);
+    snprintf(path, sizeof path, "/v1/uploads/%s",
+             json_string_value(json_object_get(object, "upload_id")));
+    json_decref(object);
+    test_put(world.admin, path, 0, image, 200, NULL);
+    snprintf(path + strlen(path), 16, "/finish");
+    test_expect(world.admin, "POST", path, "{}", 409, "conflict");
+    (void)upload_body(body, "bios", "T", "1", image);
+    test_expect(world.admin, "POST", "/v1/uploads", body, 400, "bad_request");
+    (void)upload_body(body, "bl2", "T", "1.0", image);
+    test_expect(world.admin, "POST", "/v1/uploads", body, 400, "bad_request");
+    (void)upload_body(body, "devauth", "T", "1", bytes_of(octets, 0));
+    test_expect(world.admin, "POST", "/v1/uploads", body, 413, "too_large");
     list = test_get(world.admin, "/v1/firmware");
     assert_int_equal(json_array_size(json_object_get(list, "firmware")), 1);
     json_decref(list);
+}
+
+static void uploads_go_on_where_they_stopped(void **state) {
+    static uint8_t payload[5000];
+    struct bytes all = bytes_of(payload, sizeof payload);
+    char path[128], finish[160];
+    json_t *object;
+    json_t *again;
+
+    (void)state;
+    memset(payload, 7, sizeof payload);
+    object = test_upload_begin(world.admin, "bl3", "1.2.3+4", 9, all);
+    snprintf(path, sizeof path, "/v1/uploads/%s",
+             json_string_value(json_object_get(object, "upload_id")));
+    snprintf(finish, sizeof finish, "%s/finish", path);
+    test_put(world.admin, path, 0, bytes_slice(all, 0, 3000), 200, NULL);
+    test_put(world.admin, path, 0, bytes_slice(all, 0, 3000), 409, "conflict");
+    test_put(world.admin, path, 3001, bytes_slice(all, 3001, 10), 409, "conflict");
+    test_put(world.admin, path, 3000, bytes_of(payload, 2001), 413, "too_large");
+    test_expect(world.admin, "POST", finish, "{}", 409, "conflict");
+    /* Begun again, it is the same upload. */
+    again = test_upload_begin(world.admin, "bl3", "1.2.3+4", 9, all);
+    assert_string_equal(json_string_value(json_object_get(object, "upload_id")),
+                        json_string_value(json_object_get(again, "upload_id")));
+    assert_int_equal(json_integer_value(json_object_get(again, "offset")), 3000);
+    json_decref(again);
+    json_decref(object);
+    test_put(world.admin, path, 3000, bytes_slice(all, 3000, 2000), 200, NULL);
+    object = test_post(world.admin, finish, json_object());
+    assert_int_equal(json_integer_value(json_object_get(object, "security_counter")), 9);
+    assert_true(json_integer_value(json_object_get(object, "body_size")) > 5000);
+    json_decref(object);
+    test_expect(world.admin, "GET", path, NULL, 404, "not_found");
+}
+
+static void uploads_that_are_not_what_was_announced(void **state) {
+    static uint8_t payload[3000];
+    struct bytes all = bytes_of(payload, sizeof payload);
+    struct test_programmer other;
+    char path[128], finish[160];
+    json_t *object;
+
+    (void)state;
+    memset(payload, 9, sizeof payload);
+    object = test_upload_begin(world.admin, "bl2", "1.0.0", 1, all);
+    snprintf(path, sizeof path, "/v1/uploads/%s",
+             json_string_value(json_object_get(object, "upload_id")));
+    snprintf(finish, sizeof finish, "%s/finish", path);
+    json_decref(object);
+    payload[2999] ^= 1;
+    test_put(world.admin, path, 0, all, 200, NULL);
+    test_expect(world.admin, "POST", finish, "{}", 400, "altered");
+    test_expect(world.admin, "POST", finish, "{}", 404, "not_found");
+    test_programmer_make(&world, "line-9", false, &other);
+    test_put(other.client, path, 0, all, 403, "denied");
+    test_programmer_free(&other);
+    test_put(world.admin, "/v1/uploads/up-00000000", 0, all, 404, "not_found");
+    test_put(world.admin, "/v1/uploads/..%2Fx", 0, all, 404, "not_found");
+}
+
+static void releases_fit_the_chip(void **state) {
+    static const struct {
+        const char *kind;
+        const char *version;
+        unsigned counter;
+        unsigned size;
+        int status;
+    } cases[] = {
+        {"bl2", "1.0.0", 64, 1000, 400},  {"bl3", "1.0.0", 256, 1000, 400},
+        {"bl2", "1.0", 1, 1000, 400},     {"bl3", "1.0.0x", 1, 1000, 400},
+        {"bl3", "256.0.0", 1, 1000, 400}, {"bl2", "1.0.0", 1, 90000, 413},
+        {"bl3", "1.0.0", 1, 470000, 413}, {"bl3", "1.0.0+", 1, 1000, 400},
+    };
+    char body[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(body, sizeof body,
+                 "{\"kind\":\"%s\",\"family\":\"TEST\",\"version\":\"%s\",\"size\":%u,"
+                 "\"security_counter\":%u,\"sha256_hex\":\"%064u\"}",
+                 cases[i].kind, cases[i].version, cases[i].size, cases[i].counter, (unsigned)i);
+        test_expect(world.admin, "POST", "/v1/uploads", body, cases[i].status,
+                    cases[i].status == 400 ? "bad_request" : "too_large");
+    }
 }
 
 static void programmer_sees_only_firmware_of_its_jobs(void **state) {
@@ -377,6 +490,9 @@ int main(void) {
         cmocka_unit_test(oversized_bodies_are_refused),
         cmocka_unit_test(orders_are_checked),
         cmocka_unit_test(firmware_is_kept_once),
+        cmocka_unit_test(uploads_go_on_where_they_stopped),
+        cmocka_unit_test(uploads_that_are_not_what_was_announced),
+        cmocka_unit_test(releases_fit_the_chip),
         cmocka_unit_test(programmer_sees_only_firmware_of_its_jobs),
         cmocka_unit_test(agreement_needs_the_programmers_signature),
         cmocka_unit_test(signed_time_needs_a_nonce),

@@ -2,6 +2,7 @@
 #include "server/api_handlers.h"
 
 #include "base/encoding.h"
+#include "cose/permit.h"
 #include "devauth/certificate.h"
 
 #include <stdlib.h>
@@ -129,6 +130,46 @@ static void release_permit(void *operation) {
     buffer_free(&permit->encoded);
 }
 
+static const struct {
+    const char *name;
+    uint64_t command; /* a boot key's with its target << 8 */
+    enum unit_event event;
+} permit_commands[] = {
+    {"root_hash", PERMIT_ROOT_HASH, UNIT_EVENT_PERMIT},
+    {"boot_key_hash_bl2", STORE_PERMIT_BL2_KEY, UNIT_EVENT_BOOT_KEY},
+    {"boot_key_hash_bl3", STORE_PERMIT_BL3_KEY, UNIT_EVENT_BOOT_KEY},
+    {"lock", PERMIT_LOCK, UNIT_EVENT_LOCK},
+    {"object_id", PERMIT_OBJECT_ID, UNIT_EVENT_OBJECT_ID},
+};
+
+static int read_object_id(const json_t *request, struct service_permit *permit,
+                          struct error *error) {
+    const char *text = NULL;
+    size_t size;
+
+    if (json_read_string(request, "object_id_hex", &text, error) != 0)
+        return -1;
+    size = strlen(text) / 2;
+    if (size == 0 || size > sizeof permit->object_id || strlen(text) % 2 != 0)
+        return error_set(error, ERROR_BAD_REQUEST, "an object id has 1 to %zu bytes",
+                         sizeof permit->object_id);
+    permit->object_id_size = size;
+    return json_read_hex(request, "object_id_hex", permit->object_id, size, error);
+}
+
+static int read_command(const json_t *request, const char *name, struct service_permit *permit,
+                        struct error *error) {
+    for (size_t i = 0; i < sizeof permit_commands / sizeof permit_commands[0]; i++)
+        if (strcmp(permit_commands[i].name, name) == 0) {
+            permit->write.command = permit_commands[i].command;
+            permit->write.event = permit_commands[i].event;
+            return permit->write.command == PERMIT_OBJECT_ID
+                       ? read_object_id(request, permit, error)
+                       : 0;
+        }
+    return error_set(error, ERROR_UNSUPPORTED, "there is no permit for %.40s", name);
+}
+
 enum api_result api_unit_permit(struct api_call *call, struct error *error) {
     struct service_permit *permit = api_operation(call, sizeof *permit, error);
     const char *command = NULL;
@@ -143,10 +184,8 @@ enum api_result api_unit_permit(struct api_call *call, struct error *error) {
         json_read_hex(call->request, "auth_key_hash_hex", permit->write.auth_key_hash, 32, error) !=
             0)
         return API_FAILED;
-    if (strcmp(command, "root_hash") != 0) {
-        error_set(error, ERROR_UNSUPPORTED, "there is no permit for %.40s", command);
+    if (read_command(call->request, command, permit, error) != 0)
         return API_FAILED;
-    }
     permit->write.programmer_id = call->caller.name;
     switch (service_prepare_permit(call->service, call->reader, permit, error)) {
     case 0: return api_commit(call, store_unit_permit, &permit->write, finish_new_permit);

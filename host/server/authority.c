@@ -45,6 +45,8 @@ static int load_keys(struct authority *authority, struct hsm_key **device_ca, st
         {KEY_JOB_AUTHORITY, &authority->job_key},
         {KEY_COMMAND_AUTHORITY, &authority->command_key},
         {KEY_KEK_PROGRAMMER, &authority->programmer_kek},
+        {KEY_KEK_BOOT, &authority->boot_kek},
+        {KEY_KEK_CONTENT, &authority->content_kek},
     };
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)

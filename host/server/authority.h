@@ -40,6 +40,8 @@ struct authority {
     struct hsm_key *job_key;
     struct hsm_key *command_key;
     struct hsm_key *programmer_kek;
+    struct hsm_key *boot_kek;
+    struct hsm_key *content_kek;
     struct buffer root; /* certificates, DER */
     struct buffer device_ca;
     struct buffer operations_ca;

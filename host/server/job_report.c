@@ -4,7 +4,7 @@
 
 struct report {
     json_t *units;
-    uint64_t states[UNIT_SUPERSEDED + 1];
+    uint64_t states[UNIT_STATES];
     uint64_t first;
     uint64_t last;
 };
@@ -43,7 +43,7 @@ static void add_unit(void *context, const struct store_unit *unit) {
 int job_report(struct store_db *reader, const struct store_job *job, json_t **out,
                struct error *error) {
     struct report report = {.units = json_array()};
-    uint64_t identified, failed;
+    uint64_t identified, failed, good;
     double yield;
 
     if (store_unit_list(reader, job->id, add_unit, &report, error) != 0) {
@@ -52,15 +52,19 @@ int job_report(struct store_db *reader, const struct store_job *job, json_t **ou
     }
     identified = report.states[UNIT_IDENTIFIED];
     failed = report.states[UNIT_FAILED];
-    yield = identified + failed == 0 ? 0.0 : (double)identified / (double)(identified + failed);
+    /* What has its identity is on its way to done, or there already. */
+    good = identified + report.states[UNIT_SECURED] + report.states[UNIT_DONE];
+    yield = good + failed == 0 ? 0.0 : (double)good / (double)(good + failed);
     *out = json_pack(
-        "{s:{s:s, s:s, s:I, s:I, s:s, s:s}, s:{s:I, s:I, s:I, s:I, s:I}, s:f, s:o, s:I, s:I}",
+        "{s:{s:s, s:s, s:I, s:I, s:s, s:s}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:f, s:o, s:I, "
+        "s:I}",
         "job", "id", job->id, "product", job->product, "count", (json_int_t)job->count, "expires",
         (json_int_t)job->expires, "state", job_state_name(job->state), "programmer_id",
         job->programmer_id, "counts", "ordered", (json_int_t)job->count, "reserved",
-        (json_int_t)report.states[UNIT_RESERVED], "identified", (json_int_t)identified, "failed",
-        (json_int_t)failed, "remaining", (json_int_t)(job->count - job->used), "yield", yield,
-        "units", report.units, "started", (json_int_t)report.first, "last",
+        (json_int_t)report.states[UNIT_RESERVED], "identified", (json_int_t)identified, "secured",
+        (json_int_t)report.states[UNIT_SECURED], "done", (json_int_t)report.states[UNIT_DONE],
+        "failed", (json_int_t)failed, "remaining", (json_int_t)(job->count - job->used), "yield",
+        yield, "units", report.units, "started", (json_int_t)report.first, "last",
         (json_int_t)report.last);
     return *out != NULL ? 0 : error_set(error, ERROR_INTERNAL, "out of memory");
 }

@@ -59,6 +59,8 @@ void metrics_write(struct metrics *metrics, struct store *store, const struct ht
     counter(out, "reservations", "units reserved", atomic_load(&metrics->reservations));
     counter(out, "certificates", "device certificates issued", atomic_load(&metrics->certificates));
     counter(out, "permits", "permits issued", atomic_load(&metrics->permits));
+    counter(out, "images_released", "images released to one device", atomic_load(&metrics->images));
+    counter(out, "units_done", "unit records accepted", atomic_load(&metrics->done));
     counter(out, "units_identified", "units reported identified",
             atomic_load(&metrics->identified));
     counter(out, "units_failed", "units reported failed", atomic_load(&metrics->failed));

@@ -24,6 +24,7 @@ int service_open(struct service *service, const char *directory,
                  const struct store_config *store_config, struct error *error) {
     memset(service, 0, sizeof *service);
     service->clock = clock_system;
+    pthread_mutex_init(&service->upload_mutex, NULL);
     if (server_data_load(&service->data, directory, error) != 0 ||
         server_authority_open(&service->authority, &service->data, error) != 0)
         return -1;
@@ -39,6 +40,7 @@ void service_close(struct service *service) {
     store_close(service->store);
     service->store = NULL;
     buffer_free(&service->chain_b64);
+    pthread_mutex_destroy(&service->upload_mutex);
     server_authority_close(&service->authority);
 }
 

@@ -10,24 +10,35 @@
 #define NUSEC_SERVER_SERVICE_H
 
 #include "base/clock.h"
+
+#include <pthread.h>
+
+#include "image/image_header.h"
 #include "server/authority.h"
+#include "store/store_boot.h"
 #include "store/store_device.h"
 #include "store/store_event.h"
 #include "store/store_firmware.h"
 #include "store/store_ledger.h"
 #include "store/store_programmer.h"
+#include "store/store_release.h"
 #include "store/store_unit.h"
 
 #define SERVICE_VERSION      "0.1.0"
 #define SERVICE_COUNT_MAX    10000000u /* units of one job */
 #define SERVICE_UIDS_MAX     100000u
 #define SERVICE_FIRMWARE_MAX ((size_t)8 << 20)
+#define SERVICE_RANGE_MAX    ((size_t)1 << 20) /* of an upload, in one request */
+#define SERVICE_HEADER_SIZE  0x400u            /* of images: the vector table's alignment */
+#define SERVICE_KIND_BL2     "bl2"
+#define SERVICE_KIND_BL3     "bl3"
 
 struct service {
     struct server_data data;
     struct authority authority;
     struct store *store;
     struct clock clock;
+    pthread_mutex_t upload_mutex;
     struct buffer chain_b64; /* JSON: "root","device ca" as every certificate answer has them */
 };
 
@@ -79,13 +90,50 @@ struct service_upload {
     const char *version;
     const char *actor;
     struct bytes octets;
-    struct store_firmware firmware; /* result */
+    const struct store_upload *upload; /* what was announced: BL2 and BL3 */
+    struct store_firmware firmware;    /* results */
+    struct store_release release;      /* BL2 and BL3 */
 };
+bool service_firmware_kind_is_known(const char *kind);
 int service_firmware_upload(struct service *service, struct service_upload *upload,
                             struct error *error);
-/* The octets, checked against their hash, appended. */
-int service_firmware_read(struct service *service, const struct store_firmware *firmware,
-                          struct buffer *octets, struct error *error);
+/* Uploads in ranges (service_upload.c). The caller fills kind to actor; id is a result. `offset` is
+ * where to go on. */
+int service_upload_begin(struct service *service, struct store_upload *upload, uint64_t *offset,
+                         struct error *error);
+int service_upload_find(struct service *service, struct store_db *reader, const char *id,
+                        const char *actor, struct store_upload *upload, uint64_t *offset,
+                        struct error *error);
+/* ERROR_CONFLICT with `next` filled when `offset` is not where the upload is. */
+int service_upload_range(struct service *service, struct store_db *reader, const char *id,
+                         const char *actor, uint64_t offset, struct bytes octets, uint64_t *next,
+                         struct error *error);
+/* ERROR_ALTERED (and the upload is dropped) unless the digest is the announced one. */
+int service_upload_finish(struct service *service, struct store_db *reader, const char *id,
+                          const char *actor, struct service_upload *result, struct error *error);
+
+/* Releases (service_release.c). */
+bool service_is_release_kind(const char *kind);
+/* "1.2.3" or "1.2.3+4". */
+int service_release_version(const char *text, struct image_version *version, struct error *error);
+/* Version, counter, header and size of a BL2 or BL3. */
+int service_release_check(const struct store_upload *upload, struct error *error);
+/* Header, encrypted payload, protected TLVs: stored as a blob. */
+int service_release_make(struct service *service, const struct store_upload *upload,
+                         struct bytes payload, struct store_release *release, struct error *error);
+/* The device's own signing key, made the first time. */
+int service_boot_key(struct service *service, struct store_db *reader,
+                     const uint8_t uid[STORE_UID_SIZE], enum store_target target,
+                     struct store_boot_key *key, struct error *error);
+/* The part of the image that is one device's: signature, and for BL3 its wrapped content key. */
+int service_image_tlvs(struct service *service, const struct store_release *release,
+                       const struct store_boot_key *key, const uint8_t enc_key[64],
+                       struct store_image *image, struct error *error);
+
+/* The octets, checked against their hash, appended. For BL2 and BL3 the body of the release. */
+int service_firmware_read(struct service *service, struct store_db *reader,
+                          const struct store_firmware *firmware, struct buffer *octets,
+                          struct error *error);
 
 /* Jobs (service_jobs.c). */
 struct service_order {
@@ -130,10 +178,53 @@ int service_prepare_issue(struct service *service, struct store_db *reader,
 
 struct service_permit {
     struct store_permit write;
+    uint8_t object_id[64]; /* OBJECT_ID */
+    size_t object_id_size;
+    uint8_t boot_key_hash[32]; /* BOOT_KEY_HASH, filled here */
     struct buffer encoded;
 };
 /* 1: `encoded` was issued before; 0: submit store_unit_permit. */
 int service_prepare_permit(struct service *service, struct store_db *reader,
                            struct service_permit *permit, struct error *error);
+
+/* Secure boot (service_boot.c). */
+int service_find_boot_key_hash(struct service *service, struct store_db *reader,
+                               const struct store_unit *unit, struct service_permit *permit,
+                               struct error *error);
+int service_sign_later_permit(struct service *service, const uint8_t uid[STORE_UID_SIZE],
+                              struct service_permit *permit, struct error *error);
+/* Nonce and times; the rest is the caller's. Then submit store_challenge_add. */
+int service_prepare_challenge(struct service *service, struct store_challenge *challenge,
+                              struct error *error);
+
+struct service_image {
+    struct store_image write; /* target, answer.unit_id, nonce and programmer_id by the caller */
+    struct buffer transcript;
+    uint8_t measurements[STORE_MEASUREMENTS_MAX];
+    struct store_release release; /* results */
+    uint8_t key_hash[32];
+};
+/* Verifies the chip's measurements and signs its image. 1: answered before, as `write` says; 0:
+ * submit store_image_release. ERROR_ATTESTATION_REFUSED names what is not as ordered. */
+int service_prepare_image(struct service *service, struct store_db *reader,
+                          struct service_image *image, struct error *error);
+
+struct service_record {
+    struct store_record write; /* answer.unit_id and programmer_id by the caller */
+    struct buffer encoded;
+    uint8_t measurements[STORE_MEASUREMENTS_MAX];
+    char site[65];
+};
+/* Then submit store_record_accept. */
+int service_prepare_record(struct service *service, struct store_db *reader,
+                           struct service_record *record, struct error *error);
+
+struct service_rma {
+    struct store_rma_permit write;
+    struct buffer encoded;
+};
+/* Then submit store_rma_permit. */
+int service_prepare_rma(struct service *service, struct store_db *reader, struct service_rma *rma,
+                        struct error *error);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool kind_is_known(const char *kind) {
+bool service_firmware_kind_is_known(const char *kind) {
     static const char *const kinds[] = {MANIFEST_KIND_DEVAUTH, MANIFEST_KIND_PROGRAMMER, "bl2",
                                         "bl3"};
 
@@ -54,6 +54,21 @@ static int sign_manifest(struct service *service, struct store_firmware *firmwar
     return 0;
 }
 
+/* The same octets with another counter are another release, and need another build. */
+static int check_same_release(struct store_db *db, struct store_release *release,
+                              struct error *error) {
+    struct store_release known;
+
+    if (store_release_find(db, release->firmware_id, &known, error) != 0)
+        return -1;
+    if (known.security_counter != release->security_counter)
+        return error_set(error, ERROR_CONFLICT,
+                         "the same octets were released with security counter %llu",
+                         (unsigned long long)known.security_counter);
+    *release = known;
+    return 0;
+}
+
 struct upload_write {
     struct service_upload *upload;
     uint64_t now;
@@ -70,6 +85,12 @@ static int record_firmware(struct store_db *db, void *context, struct error *err
                                       .detail = firmware->version};
     int inserted = store_firmware_insert(db, firmware, error);
 
+    if (inserted == 1 && service_is_release_kind(firmware->kind) &&
+        store_release_insert(db, &write->upload->release, error) != 0)
+        return -1;
+    if (inserted == 0 && service_is_release_kind(firmware->kind) &&
+        check_same_release(db, &write->upload->release, error) != 0)
+        return -1;
     if (inserted < 0 || store_firmware_find(db, firmware->id, firmware, error) != 0)
         return -1;
     return inserted == 1 ? store_event_add(db, &event, error) : 0;
@@ -96,7 +117,7 @@ static int describe(struct service_upload *upload, uint64_t now, struct error *e
     char digits[17];
 
     memset(firmware, 0, sizeof *firmware);
-    if (!kind_is_known(upload->kind))
+    if (!service_firmware_kind_is_known(upload->kind))
         return error_set(error, ERROR_BAD_REQUEST, "kind must be devauth, programmer, bl2 or bl3");
     if (service_check_text("family", upload->family, error) != 0 ||
         service_check_text("version", upload->version, error) != 0)
@@ -126,12 +147,26 @@ int service_firmware_upload(struct service *service, struct service_upload *uplo
         return -1;
     if (kind_has_manifest(upload->kind) && sign_manifest(service, &upload->firmware, error) != 0)
         return -1;
-    if (blob_put(&service->data, upload->firmware.sha256, upload->octets, error) != 0)
+    if (service_is_release_kind(upload->kind)) {
+        snprintf(upload->release.firmware_id, sizeof upload->release.firmware_id, "%s",
+                 upload->firmware.id);
+        if (service_release_make(service, upload->upload, upload->octets, &upload->release,
+                                 error) != 0)
+            return -1;
+    } else if (blob_put(&service->data, upload->firmware.sha256, upload->octets, error) != 0) {
         return -1;
+    }
     return store_run(service->store, record_firmware, &write, error);
 }
 
-int service_firmware_read(struct service *service, const struct store_firmware *firmware,
-                          struct buffer *octets, struct error *error) {
-    return blob_get(&service->data, firmware->sha256, SERVICE_FIRMWARE_MAX, octets, error);
+int service_firmware_read(struct service *service, struct store_db *reader,
+                          const struct store_firmware *firmware, struct buffer *octets,
+                          struct error *error) {
+    struct store_release release;
+
+    if (!service_is_release_kind(firmware->kind))
+        return blob_get(&service->data, firmware->sha256, SERVICE_FIRMWARE_MAX, octets, error);
+    if (store_release_find(reader, firmware->id, &release, error) != 0)
+        return -1;
+    return blob_get(&service->data, release.body_sha256, SERVICE_FIRMWARE_MAX, octets, error);
 }

@@ -26,6 +26,33 @@ static int check_order(const struct service_order *order, uint64_t now, struct e
     return 0;
 }
 
+static int check_image(struct store_db *reader, const struct store_job *job, const char *id,
+                       const char *kind, struct error *error) {
+    struct store_firmware firmware;
+
+    if (store_firmware_find(reader, id, &firmware, error) != 0)
+        return -1;
+    if (strcmp(firmware.kind, kind) != 0 || strcmp(firmware.family, job->chip_family) != 0)
+        return error_set(error, ERROR_CONFLICT, "%s is no %s for %s", firmware.id, kind,
+                         job->chip_family);
+    return 0;
+}
+
+static int check_images(struct store_db *reader, const struct store_job *job, struct error *error) {
+    if (job->bl2_id[0] == '\0' && job->bl3_id[0] == '\0') {
+        if (job->debug_open)
+            return error_set(error, ERROR_BAD_REQUEST, "a job without firmware locks nothing");
+        return 0;
+    }
+    if (job->bl2_id[0] == '\0' || job->bl3_id[0] == '\0') {
+        error_set(error, ERROR_BAD_REQUEST, "a job has both BL2 and BL3, or neither");
+        return error_hint(error, "BL2 is the bootloader, BL3 the application it starts");
+    }
+    return check_image(reader, job, job->bl2_id, SERVICE_KIND_BL2, error) != 0
+               ? -1
+               : check_image(reader, job, job->bl3_id, SERVICE_KIND_BL3, error);
+}
+
 static int check_parts(struct store_db *reader, const struct store_job *job, struct error *error) {
     struct store_programmer programmer;
     struct store_firmware firmware;
@@ -41,7 +68,7 @@ static int check_parts(struct store_db *reader, const struct store_job *job, str
     if (strcmp(firmware.kind, "devauth") != 0 || strcmp(firmware.family, job->chip_family) != 0)
         return error_set(error, ERROR_CONFLICT, "%s is no DevAuth image for %s", firmware.id,
                          job->chip_family);
-    return 0;
+    return check_images(reader, job, error);
 }
 
 struct order_write {
@@ -119,6 +146,13 @@ static int write_package(struct service *service, struct store_db *reader,
     return result;
 }
 
+static void add_setting(struct package *content, const char *key, const char *value) {
+    struct package_setting *setting = &content->settings[content->setting_count++];
+
+    snprintf(setting->key, sizeof setting->key, "%s", key);
+    snprintf(setting->value, sizeof setting->value, "%s", value);
+}
+
 static void fill_package(const struct store_job *job, const struct store_programmer *programmer,
                          const struct store_package *row, struct package *content) {
     snprintf(content->programmer_id, sizeof content->programmer_id, "%s", programmer->id);
@@ -131,9 +165,12 @@ static void fill_package(const struct store_job *job, const struct store_program
     content->issued_s = row->issued;
     snprintf(content->chip_family, sizeof content->chip_family, "%s", job->chip_family);
     snprintf(content->devauth_id, sizeof content->devauth_id, "%s", job->devauth_id);
-    snprintf(content->settings[0].key, sizeof content->settings[0].key, "product");
-    snprintf(content->settings[0].value, sizeof content->settings[0].value, "%s", job->product);
-    content->setting_count = 1;
+    add_setting(content, "product", job->product);
+    if (job->bl2_id[0] != '\0') {
+        add_setting(content, "bl2", job->bl2_id);
+        add_setting(content, "bl3", job->bl3_id);
+        add_setting(content, "debug", job->debug_open ? "open" : "locked");
+    }
 }
 
 struct export_write {

@@ -91,7 +91,7 @@ static int check_permit(const struct store_unit *unit, const struct store_permit
                         struct error *error) {
     if (strcmp(unit->programmer_id, permit->programmer_id) != 0)
         return error_set(error, ERROR_DENIED, "the unit belongs to another programmer");
-    if (unit_transition_find(unit->state, UNIT_EVENT_PERMIT) == NULL || !unit->certified) {
+    if (unit_transition_find(unit->state, permit->event) == NULL || !unit->certified) {
         error_set(error, ERROR_WRONG_STATE, "no permit now: the unit is %s%s",
                   unit_state_name(unit->state), unit->certified ? "" : " and has no certificate");
         return error_hint(error, "a permit comes after the certificate was stored in the chip");
@@ -145,7 +145,6 @@ int service_prepare_permit(struct service *service, struct store_db *reader,
     int found;
 
     permit->write.now = service_now(service);
-    permit->write.command = PERMIT_ROOT_HASH;
     if (store_unit_find(reader, permit->write.unit_id, &unit, error) != 0 ||
         check_permit(&unit, &permit->write, error) != 0 ||
         store_unit_check_certificate(reader, &unit, error) != 0)
@@ -153,5 +152,9 @@ int service_prepare_permit(struct service *service, struct store_db *reader,
     found = store_permit_find(reader, &permit->write, &permit->encoded, error);
     if (found != 0)
         return found;
-    return sign_permit(service, &unit, permit, error);
+    if (permit->write.command == PERMIT_ROOT_HASH)
+        return sign_permit(service, &unit, permit, error);
+    if (service_find_boot_key_hash(service, reader, &unit, permit, error) != 0)
+        return -1;
+    return service_sign_later_permit(service, unit.uid, permit, error);
 }

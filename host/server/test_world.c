@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/test_support.h"
 #include "board/devauth_image.h"
+#include "crypto/crypto.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -87,20 +89,45 @@ struct bytes test_devauth_image(uint8_t out[TEST_IMAGE_SIZE]) {
     return bytes_of(out, TEST_IMAGE_SIZE);
 }
 
+json_t *test_upload_begin(struct http_client *client, const char *kind, const char *version,
+                          unsigned counter, struct bytes octets) {
+    uint8_t digest[32];
+
+    crypto_sha256(octets, digest);
+    return test_post(client, "/v1/uploads",
+                     json_pack("{s:s, s:s, s:s, s:i, s:I, s:o}", "kind", kind, "family", "TEST",
+                               "version", version, "security_counter", (int)counter, "size",
+                               (json_int_t)octets.size, "sha256_hex",
+                               json_hex(bytes_of(digest, sizeof digest))));
+}
+
+json_t *test_upload(struct http_client *client, const char *kind, const char *version,
+                    unsigned counter, struct bytes octets) {
+    json_t *begun = test_upload_begin(client, kind, version, counter, octets);
+    const char *id = json_string_value(json_object_get(begun, "upload_id"));
+    struct http_answer answer;
+    char path[128];
+    json_t *firmware;
+
+    snprintf(path, sizeof path, "/v1/uploads/%s?offset=0", id);
+    require(http_client_send(client, "PUT", path, "application/octet-stream", octets, &answer,
+                             &failure));
+    http_answer_clear(&answer);
+    snprintf(path, sizeof path, "/v1/uploads/%s/finish", id);
+    firmware = test_post(client, path, json_object());
+    json_decref(begun);
+    return firmware;
+}
+
 static void upload_devauth(struct test_world *world) {
     uint8_t octets[TEST_IMAGE_SIZE];
-    struct http_answer answer;
     json_t *object;
 
-    require(http_client_send(
-        world->admin, "POST", "/v1/firmware?kind=devauth&family=TEST&version=1.0",
-        "application/octet-stream", test_devauth_image(octets), &answer, &failure));
-    object = json_loads(buffer_text(&answer.body), 0, NULL);
+    object = test_upload(world->admin, "devauth", "1.0", 0, test_devauth_image(octets));
     snprintf(world->devauth_id, sizeof world->devauth_id, "%s",
              json_string_value(json_object_get(object, "id")));
     assert_non_null(json_object_get(object, "manifest_b64"));
     json_decref(object);
-    http_answer_clear(&answer);
 }
 
 void test_world_begin(struct test_world *world) {

@@ -110,6 +110,11 @@ void test_unit(struct test_programmer *programmer, const struct test_job *job,
 json_t *test_get(struct http_client *client, const char *path);
 /* POSTs `request` (stolen) and requires status 200 or 201. */
 json_t *test_post(struct http_client *client, const char *path, json_t *request);
+/* Firmware for the family TEST: begun; and all of it, in one range. */
+json_t *test_upload_begin(struct http_client *client, const char *kind, const char *version,
+                          unsigned counter, struct bytes octets);
+json_t *test_upload(struct http_client *client, const char *kind, const char *version,
+                    unsigned counter, struct bytes octets);
 /* Sends and requires a refusal with this status and error code. */
 void test_expect(struct http_client *client, const char *method, const char *path, const char *body,
                  int status, const char *code);

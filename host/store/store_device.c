@@ -30,7 +30,7 @@ static void read_device(sqlite3_stmt *row, struct store_device *device) {
 }
 
 static int64_t state_of_name(const char *name) {
-    for (int state = UNIT_RESERVED; name != NULL && state <= UNIT_SUPERSEDED; state++)
+    for (int state = UNIT_RESERVED; name != NULL && state < UNIT_STATES; state++)
         if (strcmp(unit_state_name((enum unit_state)state), name) == 0)
             return state;
     return -1;

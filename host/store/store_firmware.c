@@ -88,8 +88,8 @@ int store_firmware_is_for(struct store_db *db, const struct store_firmware *firm
     if (strcmp(firmware->kind, "programmer") == 0)
         return 1;
     if (store_query(db, &row, error,
-                    "SELECT 1 FROM jobs WHERE programmer_id=? AND devauth_id=?"
-                    " AND state<>'stopped' LIMIT 1",
+                    "SELECT 1 FROM jobs WHERE programmer_id=?1 AND state<>'stopped'"
+                    " AND (devauth_id=?2 OR bl2_id=?2 OR bl3_id=?2) LIMIT 1",
                     "tt", programmer_id, firmware->id) == 0)
         found = store_step(db, row, error);
     store_done(row);

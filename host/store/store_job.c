@@ -6,7 +6,7 @@
 #define JOB_COLUMNS                                                                                \
     "id, product, programmer_id, count, used, expires, chip_family, devauth_id, assurance,"        \
     " cm_operator, has_uid_list, state, sequence, token_hash, ledger_sequence, ledger_hash,"       \
-    " peer_sequence, peer_hash, created, created_by"
+    " peer_sequence, peer_hash, created, created_by, bl2_id, bl3_id, debug"
 
 static const char *const state_names[JOB_STATE_COUNT] = {
     [JOB_CREATED] = "created",
@@ -27,7 +27,7 @@ static enum job_state state_of_name(const char *name) {
 }
 
 static void read_job(sqlite3_stmt *row, struct store_job *job) {
-    char state[16];
+    char state[16], debug[8];
 
     memset(job, 0, sizeof *job);
     store_column_text(row, 0, job->id, sizeof job->id);
@@ -51,21 +51,28 @@ static void read_job(sqlite3_stmt *row, struct store_job *job) {
     store_column_copy(row, 17, job->peer.hash, sizeof job->peer.hash);
     job->created = (uint64_t)store_column_number(row, 18);
     store_column_text(row, 19, job->created_by, sizeof job->created_by);
+    store_column_text(row, 20, job->bl2_id, sizeof job->bl2_id);
+    store_column_text(row, 21, job->bl3_id, sizeof job->bl3_id);
+    store_column_text(row, 22, debug, sizeof debug);
+    job->debug_open = strcmp(debug, "open") == 0;
 }
 
 int store_job_insert(struct store_db *db, const struct store_job *job, const uint8_t *uids,
                      size_t uid_count, struct error *error) {
     static const uint8_t zero_hash[32];
 
-    if (store_exec(db, error,
-                   "INSERT INTO jobs(id, product, programmer_id, count, expires, chip_family,"
-                   " devauth_id, assurance, cm_operator, has_uid_list, state, ledger_hash,"
-                   " peer_hash, created, created_by) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   "tttiittttitbbit", job->id, job->product, job->programmer_id,
-                   (int64_t)job->count, (int64_t)job->expires, job->chip_family, job->devauth_id,
-                   job->assurance, job->cm_operator, (int64_t)job->has_uid_list,
-                   job_state_name(job->state), bytes_of(zero_hash, 32), bytes_of(zero_hash, 32),
-                   (int64_t)job->created, job->created_by) != 0)
+    if (store_exec(
+            db, error,
+            "INSERT INTO jobs(id, product, programmer_id, count, expires, chip_family,"
+            " devauth_id, assurance, cm_operator, has_uid_list, state, ledger_hash,"
+            " peer_hash, created, created_by, bl2_id, bl3_id, debug)"
+            " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "tttiittttitbbitttt", job->id, job->product, job->programmer_id, (int64_t)job->count,
+            (int64_t)job->expires, job->chip_family, job->devauth_id, job->assurance,
+            job->cm_operator, (int64_t)job->has_uid_list, job_state_name(job->state),
+            bytes_of(zero_hash, 32), bytes_of(zero_hash, 32), (int64_t)job->created,
+            job->created_by, job->bl2_id[0] != '\0' ? job->bl2_id : NULL,
+            job->bl3_id[0] != '\0' ? job->bl3_id : NULL, job->debug_open ? "open" : "locked") != 0)
         return -1;
     for (size_t i = 0; i < uid_count; i++)
         if (store_exec(db, error, "INSERT OR IGNORE INTO job_uids(job_id, uid) VALUES(?,?)", "tb",

@@ -28,6 +28,9 @@ struct store_job {
     uint64_t expires;
     char chip_family[STORE_NAME_MAX + 1];
     char devauth_id[STORE_ID_MAX + 1];
+    char bl2_id[STORE_ID_MAX + 1]; /* "" both: the job ends at the identity */
+    char bl3_id[STORE_ID_MAX + 1];
+    bool debug_open; /* boards for the desk, which are never locked */
     char assurance[STORE_ID_MAX + 1];
     char cm_operator[STORE_NAME_MAX + 1]; /* "": no CM operator sees it */
     bool has_uid_list;

@@ -91,8 +91,48 @@ static const char schema_1[] =
     " BEGIN SELECT RAISE(ABORT, 'ledger_programmer is append-only'); END;"
     "PRAGMA user_version=1;";
 
+/* Secure boot: releases, per-device keys, challenges, what was released to whom. */
+static const char schema_2[] =
+    "ALTER TABLE jobs ADD COLUMN bl2_id TEXT REFERENCES firmware(id);"
+    "ALTER TABLE jobs ADD COLUMN bl3_id TEXT REFERENCES firmware(id);"
+    "ALTER TABLE jobs ADD COLUMN debug TEXT NOT NULL DEFAULT 'locked';"
+    "ALTER TABLE units ADD COLUMN secured INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE releases("
+    " firmware_id TEXT PRIMARY KEY REFERENCES firmware(id), security_counter INTEGER NOT NULL,"
+    " header_size INTEGER NOT NULL, image_digest BLOB NOT NULL, body_sha256 BLOB NOT NULL,"
+    " body_size INTEGER NOT NULL, content_key BLOB) WITHOUT ROWID;"
+    "CREATE TABLE boot_keys("
+    " uid BLOB NOT NULL, target INTEGER NOT NULL, public_key BLOB NOT NULL, wrapped BLOB NOT NULL,"
+    " created INTEGER NOT NULL, PRIMARY KEY(uid, target)) WITHOUT ROWID;"
+    "CREATE TABLE challenges("
+    " nonce BLOB PRIMARY KEY, unit_id BLOB NOT NULL, programmer_id TEXT NOT NULL,"
+    " step INTEGER NOT NULL, expires INTEGER NOT NULL, transcript_hash BLOB) WITHOUT ROWID;"
+    "CREATE TABLE images("
+    " nonce BLOB PRIMARY KEY, unit_id BLOB NOT NULL, target INTEGER NOT NULL, tlvs BLOB NOT NULL,"
+    " issued INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE attestations("
+    " uid BLOB PRIMARY KEY, step INTEGER NOT NULL, measurements BLOB NOT NULL,"
+    " measured INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE records("
+    " unit_id BLOB PRIMARY KEY, record BLOB NOT NULL, site TEXT NOT NULL,"
+    " received INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE object_ids(uid BLOB PRIMARY KEY, object_id BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE rma("
+    " uid BLOB PRIMARY KEY, reason TEXT NOT NULL, actor TEXT NOT NULL,"
+    " authorised INTEGER NOT NULL, permitted INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE uploads("
+    " id TEXT PRIMARY KEY, kind TEXT NOT NULL, family TEXT NOT NULL, version TEXT NOT NULL,"
+    " security_counter INTEGER NOT NULL, header_size INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " sha256 BLOB NOT NULL, actor TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX uploads_by_content ON uploads(actor, sha256);"
+    "CREATE TRIGGER records_no_update BEFORE UPDATE ON records"
+    " BEGIN SELECT RAISE(ABORT, 'records is append-only'); END;"
+    "CREATE TRIGGER records_no_delete BEFORE DELETE ON records"
+    " BEGIN SELECT RAISE(ABORT, 'records is append-only'); END;"
+    "PRAGMA user_version=2;";
+
 /* Step i brings version i to version i + 1. Steps are never edited once released. */
-static const char *const steps[STORE_SCHEMA_VERSION] = {schema_1};
+static const char *const steps[STORE_SCHEMA_VERSION] = {schema_1, schema_2};
 
 static int schema_version(struct store_db *db, int64_t *version, struct error *error) {
     sqlite3_stmt *row;

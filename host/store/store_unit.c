@@ -12,7 +12,7 @@
 #define UNIT_COLUMNS                                                                               \
     "id, job_id, programmer_id, uid, attempt, state, counted, permitted, nonce, csr_hash,"         \
     " certificate_serial, certificate_hash, auth_key_hash, step, reason, milliseconds, created, "  \
-    "updated"
+    "updated, secured"
 
 void store_unit_id(const char *job_id, const uint8_t uid[STORE_UID_SIZE], uint32_t attempt,
                    uint8_t id[UNIT_ID_SIZE]) {
@@ -50,6 +50,7 @@ static void read_unit(sqlite3_stmt *row, struct store_unit *unit) {
     unit->milliseconds = (uint64_t)store_column_number(row, 15);
     unit->created = (uint64_t)store_column_number(row, 16);
     unit->updated = (uint64_t)store_column_number(row, 17);
+    unit->secured = store_column_number(row, 18) != 0;
 }
 
 int unit_find(struct store_db *db, const uint8_t id[UNIT_ID_SIZE], struct store_unit *unit,

@@ -34,7 +34,8 @@ struct store_unit {
     uint64_t attempt;
     enum unit_state state;
     bool counted;   /* this attempt holds one of the job's count */
-    bool permitted; /* an irreversible permit was issued */
+    bool permitted; /* an irreversible permit was issued, or an image released */
+    bool secured;   /* the lock permit was issued: this UID never gets another key */
     bool certified;
     uint8_t nonce[32];
     uint8_t csr_hash[32]; /* from here: only when certified */
@@ -112,10 +113,15 @@ int store_unit_check_certificate(struct store_db *db, const struct store_unit *u
 int store_unit_certificate(struct store_db *db, const struct store_unit *unit, uint8_t *der,
                            size_t capacity, size_t *size, struct error *error);
 
+/* Values of store_permit.command for boot keys. */
+#define STORE_PERMIT_BL2_KEY 0x102u
+#define STORE_PERMIT_BL3_KEY 0x202u
+
 struct store_permit {
     uint8_t unit_id[UNIT_ID_SIZE];
     const char *programmer_id;
-    uint64_t command;
+    uint64_t command; /* enum permit_command; a boot key's with its target << 8 */
+    enum unit_event event;
     uint8_t device_nonce[32];
     uint8_t auth_key_hash[32];
     struct bytes permit;
@@ -125,6 +131,10 @@ struct store_permit {
 /* ERROR_NOT_FOUND, _DENIED, _JOB_CLOSED, _WRONG_STATE, _REVOKED, _REPLAYED,
  * _UID_UNDER_OTHER_KEY. */
 store_write_function store_unit_permit;
+
+/* 1 if a permit of this command (with target) was issued to the unit, 0, -1 error. */
+int store_unit_was_permitted(struct store_db *db, const uint8_t unit_id[UNIT_ID_SIZE],
+                             uint64_t command, struct error *error);
 
 /* The permit issued before for this nonce: 1 and appended to `out`, 0 none. ERROR_REPLAYED if the
  * nonce belongs to another unit, command or key. */

@@ -37,7 +37,8 @@ static int check_uid_list(struct store_db *db, const struct store_job *job,
 /* What stands in the way of a new attempt after the `earlier` one. */
 static int check_earlier(const struct store_unit *earlier,
                          const struct store_reservation *reservation, struct error *error) {
-    if (earlier->state == UNIT_IDENTIFIED)
+    if (earlier->state == UNIT_IDENTIFIED || earlier->state == UNIT_SECURED ||
+        earlier->state == UNIT_DONE)
         return error_set(error, ERROR_ALREADY_IDENTIFIED, "this chip already has its identity");
     if (unit_transition_find(earlier->state, UNIT_EVENT_SUPERSEDE) == NULL) {
         error_set(error, ERROR_UNIT_OPEN, "attempt %u of this chip is still open",
@@ -86,6 +87,21 @@ static int flag_elsewhere(struct store_db *db, struct store_reservation *reserva
               "this UID has an identity under another job");
     error_hint(&reservation->refusal,
                "the chip or its UID was copied, or the wrong job was chosen");
+    return unit_flag(db, "unit.uid_under_other_key", &unit, &reservation->refusal, reservation->now,
+                     error);
+}
+
+/* A locked chip keeps its identity: whoever asks for another one under its UID has a copy. */
+static int flag_secured(struct store_db *db, struct store_reservation *reservation,
+                        struct error *error) {
+    struct store_unit unit = {.attempt = reservation->attempt};
+
+    snprintf(unit.job_id, sizeof unit.job_id, "%s", reservation->job_id);
+    snprintf(unit.programmer_id, sizeof unit.programmer_id, "%s", reservation->programmer_id);
+    memcpy(unit.uid, reservation->uid, STORE_UID_SIZE);
+    error_set(&reservation->refusal, ERROR_UID_UNDER_OTHER_KEY,
+              "a chip with this UID was locked under another key");
+    error_hint(&reservation->refusal, "a locked chip is repaired or scrapped, never made again");
     return unit_flag(db, "unit.uid_under_other_key", &unit, &reservation->refusal, reservation->now,
                      error);
 }
@@ -155,6 +171,8 @@ int store_unit_reserve(struct store_db *db, void *context, struct error *error) 
     if (check_uid_list(db, &job, reservation, error) != 0)
         return -1;
     found = unit_latest(db, job.id, reservation->uid, &earlier, error);
+    if (found == 1 && earlier.secured && earlier.state == UNIT_FAILED)
+        return flag_secured(db, reservation, error);
     if (found < 0 || (found == 1 && check_earlier(&earlier, reservation, error) != 0))
         return -1;
     elsewhere = lives_elsewhere(db, reservation, error);

@@ -34,7 +34,7 @@ static int check_permit(const struct store_permit *permit, const struct store_un
                         const struct store_job *job, struct error *error) {
     if (job->state == JOB_STOPPED)
         return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
-    if (unit_step_allowed(unit, UNIT_EVENT_PERMIT, error) != 0)
+    if (unit_step_allowed(unit, permit->event, error) != 0)
         return -1;
     if (!unit->certified) {
         error_set(error, ERROR_WRONG_STATE, "the unit has no certificate: no permit now");
@@ -43,6 +43,39 @@ static int check_permit(const struct store_permit *permit, const struct store_un
     if (memcmp(unit->auth_key_hash, permit->auth_key_hash, 32) != 0)
         return error_set(error, ERROR_UID_UNDER_OTHER_KEY,
                          "the unit's certificate is for another AUTH key");
+    if (permit->event != UNIT_EVENT_PERMIT && job->bl2_id[0] == '\0')
+        return error_set(error, ERROR_WRONG_STATE, "the job has no firmware");
+    if (permit->event == UNIT_EVENT_LOCK && job->debug_open)
+        return error_set(error, ERROR_DENIED, "boards of this job are never locked");
+    return 0;
+}
+
+int store_unit_was_permitted(struct store_db *db, const uint8_t unit_id[UNIT_ID_SIZE],
+                             uint64_t command, struct error *error) {
+    sqlite3_stmt *row;
+    int found = -1;
+
+    if (store_query(db, &row, error, "SELECT 1 FROM permits WHERE unit_id=? AND command=? LIMIT 1",
+                    "bi", bytes_of(unit_id, UNIT_ID_SIZE), (int64_t)command) == 0)
+        found = store_step(db, row, error);
+    store_done(row);
+    return found;
+}
+
+/* A chip is locked when it can start what the OEM signed, and nothing else. */
+static int check_boot_keys(struct store_db *db, const struct store_permit *permit,
+                           struct error *error) {
+    static const uint64_t boot_keys[] = {STORE_PERMIT_BL2_KEY, STORE_PERMIT_BL3_KEY};
+
+    for (size_t i = 0; permit->event == UNIT_EVENT_LOCK && i < 2; i++) {
+        int found = store_unit_was_permitted(db, permit->unit_id, boot_keys[i], error);
+
+        if (found == 0)
+            return error_set(error, ERROR_WRONG_STATE,
+                             "no lock before the permits for both boot keys");
+        if (found < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -55,7 +88,8 @@ int store_unit_permit(struct store_db *db, void *context, struct error *error) {
     if (unit_of_programmer(db, permit->unit_id, permit->programmer_id, &unit, &job, error) != 0 ||
         check_permit(permit, &unit, &job, error) != 0)
         return -1;
-    if (store_unit_check_certificate(db, &unit, error) != 0)
+    if (store_unit_check_certificate(db, &unit, error) != 0 ||
+        check_boot_keys(db, permit, error) != 0)
         return -1;
     found = store_permit_find(db, permit, NULL, error);
     if (found != 0)
@@ -67,10 +101,13 @@ int store_unit_permit(struct store_db *db, void *context, struct error *error) {
                    bytes_of(permit->unit_id, UNIT_ID_SIZE), (int64_t)permit->command,
                    bytes_of(permit->auth_key_hash, 32), permit->permit,
                    (int64_t)permit->now) != 0 ||
-        store_exec(db, error, "UPDATE units SET permitted=1, updated=? WHERE id=?", "ib",
+        store_exec(db, error,
+                   "UPDATE units SET permitted=1, state=?, secured=?, updated=? WHERE id=?", "iiib",
+                   (int64_t)unit_transition_find(unit.state, permit->event)->next,
+                   (int64_t)(unit.secured || permit->event == UNIT_EVENT_LOCK),
                    (int64_t)permit->now, bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
         return -1;
-    return unit_record(db, &job, &unit, UNIT_EVENT_PERMIT, permit->now, error);
+    return unit_record(db, &job, &unit, permit->event, permit->now, error);
 }
 
 static int check_identified(struct store_db *db, struct store_status *status, struct error *error) {
@@ -151,12 +188,17 @@ int store_unit_status(struct store_db *db, void *context, struct error *error) {
     if (unit_of_programmer(db, status->unit_id, status->programmer_id, &status->unit, &job,
                            error) != 0)
         return -1;
-    if (status->unit.state == ended) { /* the answer to the first report was lost */
+    /* The answer to the first report was lost; meanwhile the unit may have gone on. */
+    if (status->unit.state == ended ||
+        (status->event == UNIT_EVENT_IDENTIFIED &&
+         (status->unit.state == UNIT_SECURED || status->unit.state == UNIT_DONE))) {
         status->remaining = job.count - job.used;
         return 0;
     }
     if (unit_step_allowed(&status->unit, status->event, error) != 0)
         return -1;
+    if (status->unit.state == UNIT_IDENTIFIED && job.bl2_id[0] == '\0')
+        return error_set(error, ERROR_WRONG_STATE, "the unit is identified, and so complete");
     if (status->event == UNIT_EVENT_IDENTIFIED) {
         if (check_identified(db, status, error) != 0)
             return -1;

@@ -7,6 +7,17 @@ const struct unit_transition unit_transitions[] = {
     {UNIT_RESERVED, UNIT_EVENT_IDENTIFIED, UNIT_GUARD_PERMITTED, UNIT_IDENTIFIED},
     {UNIT_RESERVED, UNIT_EVENT_FAILED, UNIT_GUARD_NONE, UNIT_FAILED},
     {UNIT_FAILED, UNIT_EVENT_SUPERSEDE, UNIT_GUARD_NEW_ATTEMPT, UNIT_SUPERSEDED},
+    {UNIT_IDENTIFIED, UNIT_EVENT_IMAGE, UNIT_GUARD_ATTESTED, UNIT_IDENTIFIED},
+    {UNIT_IDENTIFIED, UNIT_EVENT_BOOT_KEY, UNIT_GUARD_CERTIFIED, UNIT_IDENTIFIED},
+    {UNIT_IDENTIFIED, UNIT_EVENT_OBJECT_ID, UNIT_GUARD_CERTIFIED, UNIT_IDENTIFIED},
+    {UNIT_IDENTIFIED, UNIT_EVENT_LOCK, UNIT_GUARD_BOOT_KEYS, UNIT_SECURED},
+    {UNIT_IDENTIFIED, UNIT_EVENT_RECORD, UNIT_GUARD_OPEN_DEBUG, UNIT_DONE},
+    {UNIT_IDENTIFIED, UNIT_EVENT_FAILED, UNIT_GUARD_NONE, UNIT_FAILED},
+    {UNIT_SECURED, UNIT_EVENT_LOCK, UNIT_GUARD_BOOT_KEYS, UNIT_SECURED},
+    {UNIT_SECURED, UNIT_EVENT_OBJECT_ID, UNIT_GUARD_CERTIFIED, UNIT_SECURED},
+    {UNIT_SECURED, UNIT_EVENT_IMAGE, UNIT_GUARD_ATTESTED, UNIT_SECURED},
+    {UNIT_SECURED, UNIT_EVENT_RECORD, UNIT_GUARD_ATTESTED, UNIT_DONE},
+    {UNIT_SECURED, UNIT_EVENT_FAILED, UNIT_GUARD_NONE, UNIT_FAILED},
 };
 
 const size_t unit_transition_count = sizeof unit_transitions / sizeof unit_transitions[0];
@@ -25,6 +36,9 @@ const char *unit_state_name(enum unit_state state) {
     case UNIT_IDENTIFIED: return "identified";
     case UNIT_FAILED: return "failed";
     case UNIT_SUPERSEDED: return "superseded";
+    case UNIT_SECURED: return "secured";
+    case UNIT_DONE: return "done";
+    case UNIT_STATES: break;
     }
     return "unknown";
 }
@@ -37,6 +51,11 @@ const char *unit_event_name(enum unit_event event) {
     case UNIT_EVENT_IDENTIFIED: return "identified";
     case UNIT_EVENT_FAILED: return "failed";
     case UNIT_EVENT_SUPERSEDE: return "superseded";
+    case UNIT_EVENT_IMAGE: return "image";
+    case UNIT_EVENT_BOOT_KEY: return "boot_key";
+    case UNIT_EVENT_LOCK: return "secured";
+    case UNIT_EVENT_RECORD: return "done";
+    case UNIT_EVENT_OBJECT_ID: return "object_id";
     }
     return "unknown";
 }

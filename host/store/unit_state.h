@@ -17,6 +17,9 @@ enum unit_state {
     UNIT_IDENTIFIED = 2,
     UNIT_FAILED = 3,
     UNIT_SUPERSEDED = 4, /* a later attempt took its place */
+    UNIT_SECURED = 5,    /* the lock permit was issued */
+    UNIT_DONE = 6,       /* the unit record was accepted */
+    UNIT_STATES = 7,
 };
 
 enum unit_event {
@@ -26,6 +29,11 @@ enum unit_event {
     UNIT_EVENT_IDENTIFIED,
     UNIT_EVENT_FAILED,
     UNIT_EVENT_SUPERSEDE,
+    UNIT_EVENT_IMAGE,    /* a chip's own image was released */
+    UNIT_EVENT_BOOT_KEY, /* permit for a boot key's hash */
+    UNIT_EVENT_LOCK,     /* permit to lock debug */
+    UNIT_EVENT_RECORD,   /* chip and programmer signed what was made */
+    UNIT_EVENT_OBJECT_ID,
 };
 
 /* What must hold besides the state. */
@@ -35,7 +43,10 @@ enum unit_guard {
     UNIT_GUARD_FIRST_KEY,   /* no certificate yet, and the UID has none under another job */
     UNIT_GUARD_CERTIFIED,   /* the certificate was issued and still stands */
     UNIT_GUARD_PERMITTED,   /* permit issued and the certificate read back is the one issued */
-    UNIT_GUARD_NEW_ATTEMPT, /* the new attempt has a higher number, same job */
+    UNIT_GUARD_NEW_ATTEMPT, /* the new attempt has a higher number, same job; never secured */
+    UNIT_GUARD_ATTESTED,    /* fresh measurements of this chip are what was ordered */
+    UNIT_GUARD_BOOT_KEYS,   /* permits for both boot keys were issued */
+    UNIT_GUARD_OPEN_DEBUG,  /* attested, and the job leaves debug open */
 };
 
 struct unit_transition {
