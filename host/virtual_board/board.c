@@ -60,12 +60,15 @@ static void redirect_streams(const char *directory) {
 static void exec_qemu(const struct board_configuration *configuration) {
     char memory[PATH_CAPACITY];
     char rom[PATH_CAPACITY];
+    char icount[16];
 
     /* A comma in a path would end the option: QEMU wants it doubled; we refuse it in main.c. */
     (void)snprintf(memory, sizeof(memory),
                    "memory-backend-file,id=flash,mem-path=%s/flash.img,share=on,size=16M",
                    configuration->directory);
     (void)snprintf(rom, sizeof(rom), "%s/boot_rom.elf", configuration->firmware);
+    (void)snprintf(icount, sizeof(icount), "shift=%u", configuration->icount);
+    /* The last option ends the list early when there is none of it. */
     (void)execlp("qemu-system-arm", "qemu-system-arm", "-M", "mps2-an505,memory-backend=flash",
                  "-object", memory, "-nodefaults", "-nic", "none", "-display", "none", "-monitor",
                  "none", "-chardev", "socket,id=uart,fd=3", "-serial", "chardev:uart", "-chardev",
@@ -73,7 +76,8 @@ static void exec_qemu(const struct board_configuration *configuration) {
                  "socket,id=stub,fd=4", "-gdb", "chardev:stub", "-chardev", "socket,id=qmp,fd=5",
                  "-mon", "chardev=qmp,mode=control", "-sandbox",
                  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-                 "-kernel", rom, (char *)NULL);
+                 "-kernel", rom, configuration->icount == 0 ? (char *)NULL : "-icount", icount,
+                 (char *)NULL);
 }
 
 static void exec_native(const struct board_configuration *configuration) {

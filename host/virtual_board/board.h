@@ -23,6 +23,8 @@ struct board_configuration {
     const char *directory; /* the state directory */
     const char *firmware;  /* folder with boot_rom.elf, or the native board's program */
     bool delays;
+    uint32_t
+        icount; /* each instruction takes 2^icount ns of the chip's time; 0: time is the host's */
     uint32_t baud; /* of the UART; 0: as fast as it goes */
 };
 

@@ -137,8 +137,8 @@ static int command_log(struct launcher *launcher, const char *argument, char *an
     return 0;
 }
 
-static int command_peaks(struct launcher *launcher, const char *argument, char *answer,
-                         struct error *error) {
+static int command_stages(struct launcher *launcher, const char *argument, char *answer,
+                          struct error *error) {
     static const char *const names[BOARD_STAGES] = {"boot_rom", "devauth", "bootloader",
                                                     "application"};
     const struct board_memory *memory = &launcher->board.memory;
@@ -148,9 +148,11 @@ static int command_peaks(struct launcher *launcher, const char *argument, char *
     (void)error;
     for (uint32_t i = 0; i < BOARD_STAGES; i++) {
         uint32_t at = BOARD_REGISTER_STAGE_PEAKS + 8 * i;
-        size += snprintf(answer + size, ANSWER_SIZE - (size_t)size, " %s=%u/%u", names[i],
+        uint32_t time_at = BOARD_REGISTER_STAGE_TIMES + 4 * i;
+        size += snprintf(answer + size, ANSWER_SIZE - (size_t)size, " %s=%u/%u/%u", names[i],
                          board_memory_read(memory, (enum board_register)at),
-                         board_memory_read(memory, (enum board_register)(at + 4)));
+                         board_memory_read(memory, (enum board_register)(at + 4)),
+                         board_memory_read(memory, (enum board_register)time_at));
     }
     return 0;
 }
@@ -165,7 +167,7 @@ static const struct {
     {"status", command_status},
     {"attach-state", command_attach_state},
     {"log", command_log},
-    {"peaks", command_peaks},
+    {"stages", command_stages},
     {"tear", command_tear},
     {"stop", command_stop},
     {"quit", command_quit},

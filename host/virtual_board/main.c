@@ -17,6 +17,7 @@
 #define PATH_CAPACITY   512
 #define BAUD_MIN        300u
 #define BAUD_MAX        4000000u
+#define ICOUNT_MAX      10u
 #define LOG_TIMEOUT_MS  10000
 #define ANSWER_CAPACITY 1024
 /* From build/<preset>/bin. */
@@ -29,6 +30,7 @@ static struct {
     const char *firmware;
     const char *delays;
     uint64_t baud;
+    uint64_t icount;
     bool native;
 } arguments;
 
@@ -46,6 +48,9 @@ static const struct option_entry entries[] = {
     {OPTION_NUMBER, "baud", "N",
      "speed of the UART, both directions; without it as fast as it goes", &arguments.baud,
      OPTION_OPTIONAL},
+    {OPTION_NUMBER, "icount", "N",
+     "each instruction takes 2^N ns of the chip's time (QEMU); without it time is the host's",
+     &arguments.icount, OPTION_OPTIONAL},
 };
 
 static const struct option_set options = {
@@ -113,6 +118,13 @@ static int read_baud(uint32_t *baud, struct error *error) {
     return 0;
 }
 
+static int read_icount(uint32_t *icount, struct error *error) {
+    if (arguments.icount > ICOUNT_MAX)
+        return error_set(error, ERROR_USAGE, "--icount is 1 to %u", ICOUNT_MAX);
+    *icount = (uint32_t)arguments.icount;
+    return 0;
+}
+
 static int create(struct error *error) {
     uint8_t uid[BOARD_UID_SIZE];
     char path[PATH_CAPACITY];
@@ -137,7 +149,8 @@ static int run(struct error *error) {
     };
 
     if (read_delays(&configuration.delays, error) != 0 ||
-        read_baud(&configuration.baud, error) != 0 || create(error) != 0 ||
+        read_baud(&configuration.baud, error) != 0 ||
+        read_icount(&configuration.icount, error) != 0 || create(error) != 0 ||
         find_firmware(firmware, error) != 0)
         return -1;
     return launcher_run(&configuration, error);

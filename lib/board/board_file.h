@@ -20,6 +20,15 @@
 #define BOARD_FLASH_ERASE_US   20000u
 #define BOARD_FLASH_PROGRAM_US 60u
 
+/* What lies where, in pages: BL2's slot, the primary and the secondary slot of BL3, and two halves
+ * of the device-state journal at the end. */
+#define BOARD_BL2_PAGES       44u
+#define BOARD_JOURNAL_PAGES   4u
+#define BOARD_JOURNAL_FIRST   (BOARD_FLASH_SIZE / BOARD_FLASH_PAGE - 2 * BOARD_JOURNAL_PAGES)
+#define BOARD_SLOT_PAGES      ((BOARD_JOURNAL_FIRST - BOARD_BL2_PAGES) / 2)
+#define BOARD_PRIMARY_FIRST   BOARD_BL2_PAGES
+#define BOARD_SECONDARY_FIRST (BOARD_PRIMARY_FIRST + BOARD_SLOT_PAGES)
+
 /* OTP: 256 entries of 8 bytes, each programmed as two words; then one lock byte per entry. */
 #define BOARD_OTP_OFFSET      0x100000u
 #define BOARD_OTP_PUBLIC_SIZE 0x600u /* entries 192 and up are secret: devauth/otp_map.h */
@@ -71,8 +80,9 @@ enum board_register {
     BOARD_REGISTER_BOOT_LOG_COUNT = 0x70, /* entries since power-on */
     BOARD_REGISTER_BOOT_LOG = 0x80,       /* the last BOARD_BOOT_LOG_ENTRIES of them, a ring */
     BOARD_REGISTER_STAGE_PEAKS = 0xA0,    /* per stage: deepest stack, most arena since power-on */
+    BOARD_REGISTER_STAGE_TIMES = 0xC0,    /* per stage: us until it last started another one */
     /* Everything from FAULT_KIND to here is lost with the power. */
-    BOARD_REGISTER_VOLATILE_END = 0xC0,
+    BOARD_REGISTER_VOLATILE_END = 0xD0,
 };
 
 #define BOARD_BOOT_LOG_ENTRIES 8u
@@ -98,7 +108,8 @@ enum board_reset_cause {
     BOARD_RESET_STAY = 3,
 };
 
-/* enum devauth_stage_id goes from 1 to this; two words of BOARD_REGISTER_STAGE_PEAKS each. */
+/* enum devauth_stage_id goes from 1 to this: two words of BOARD_REGISTER_STAGE_PEAKS and one of
+ * BOARD_REGISTER_STAGE_TIMES each. */
 #define BOARD_STAGES 4u
 
 #define BOARD_MAGIC 0x3142564Eu /* "NVB1" */

@@ -38,6 +38,11 @@ void board_stall(uint32_t microseconds) {
         board->stall(microseconds);
 }
 
+void board_scrub_stack(void) {
+    if (board->scrub_stack != NULL)
+        board->scrub_stack();
+}
+
 /* One aligned access: the launcher reads and writes these words from another process. */
 static volatile uint32_t *register_word(enum board_register at) {
     return (volatile uint32_t *)(volatile void *)(board->file + BOARD_REGISTERS_OFFSET + at);
@@ -78,15 +83,29 @@ static enum board_register indexed(enum board_register first, uint32_t index) {
     return (enum board_register)((uint32_t)first + 4 * index);
 }
 
-void board_raise_peaks(uint32_t stack, uint32_t arena) {
+/* Of the stage that runs, from 0; BOARD_STAGES where there is none. */
+static uint32_t stage_index(void) {
     uint32_t stage = board_register_read(BOARD_REGISTER_STAGE);
+
+    return stage == 0 || stage > BOARD_STAGES ? BOARD_STAGES : stage - 1;
+}
+
+void board_raise_peaks(uint32_t stack, uint32_t arena) {
+    uint32_t index = stage_index();
 
     board_register_raise(BOARD_REGISTER_STACK_PEAK, stack);
     board_register_raise(BOARD_REGISTER_ARENA_PEAK, arena);
-    if (stage == 0 || stage > BOARD_STAGES)
+    if (index == BOARD_STAGES)
         return;
-    board_register_raise(indexed(BOARD_REGISTER_STAGE_PEAKS, 2 * (stage - 1)), stack);
-    board_register_raise(indexed(BOARD_REGISTER_STAGE_PEAKS, 2 * (stage - 1) + 1), arena);
+    board_register_raise(indexed(BOARD_REGISTER_STAGE_PEAKS, 2 * index), stack);
+    board_register_raise(indexed(BOARD_REGISTER_STAGE_PEAKS, 2 * index + 1), arena);
+}
+
+void board_note_time(uint64_t microseconds) {
+    uint32_t index = stage_index();
+
+    if (index != BOARD_STAGES)
+        board_register_write(indexed(BOARD_REGISTER_STAGE_TIMES, index), (uint32_t)microseconds);
 }
 
 static uint32_t compressed(uint32_t reason) {

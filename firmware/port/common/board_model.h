@@ -21,6 +21,9 @@ struct board_platform {
     void (*close_writes)(void);
     /* The CPU stands still, interrupts too; what the link receives meanwhile may overrun. */
     void (*stall)(uint32_t microseconds);
+    /* Overwrites the unused part of the stack, where a private key may have left traces; NULL where
+     * a debugger reads no stack. */
+    void (*scrub_stack)(void);
     /* Power is gone: never returns, runs nothing. */
     void (*die)(void);
 };
@@ -35,6 +38,8 @@ void board_register_raise(enum board_register at, uint32_t value); /* keeps the 
 
 /* What the stage that runs has used at most, of the two in bytes; kept per stage until power-on. */
 void board_raise_peaks(uint32_t stack, uint32_t arena);
+/* The stage that runs is about to start another image, so long after it began. */
+void board_note_time(uint64_t microseconds);
 /* hal.boot_log: one more line in the registers. */
 void board_boot_log(enum hal_boot_event event, uint32_t reason);
 

@@ -15,6 +15,7 @@ void board_file_close(void);
 void board_file_put(uint32_t offset, uint8_t value);
 
 void board_stall(uint32_t microseconds);
+void board_scrub_stack(void);
 
 /*
  * Every flash and OTP operation starts with this; the board file is open. Counts the operation and

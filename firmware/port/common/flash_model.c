@@ -3,11 +3,6 @@
  */
 #include "common/board_model_private.h"
 
-#define JOURNAL_FIRST_PAGE (BOARD_FLASH_SIZE / BOARD_FLASH_PAGE - 2 * JOURNAL_PAGES)
-#define JOURNAL_PAGES      4u
-#define BL2_PAGES          44u /* 88 KiB */
-#define SLOT_PAGES         ((JOURNAL_FIRST_PAGE - BL2_PAGES) / 2)
-
 const struct hal_flash_geometry flash_model_geometry = {
     .size_bytes = BOARD_FLASH_SIZE,
     .page_bytes = BOARD_FLASH_PAGE,
@@ -15,13 +10,13 @@ const struct hal_flash_geometry flash_model_geometry = {
     .erase_us = BOARD_FLASH_ERASE_US,
     .program_us = BOARD_FLASH_PROGRAM_US,
     .stalls_fetch = true,
-    .journal_first = JOURNAL_FIRST_PAGE,
-    .journal_pages = JOURNAL_PAGES,
+    .journal_first = BOARD_JOURNAL_FIRST,
+    .journal_pages = BOARD_JOURNAL_PAGES,
     .bl2_first = 0,
-    .bl2_pages = BL2_PAGES,
-    .primary_first = BL2_PAGES,
-    .secondary_first = BL2_PAGES + SLOT_PAGES,
-    .slot_pages = SLOT_PAGES,
+    .bl2_pages = BOARD_BL2_PAGES,
+    .primary_first = BOARD_PRIMARY_FIRST,
+    .secondary_first = BOARD_SECONDARY_FIRST,
+    .slot_pages = BOARD_SLOT_PAGES,
 };
 
 static bool is_inside(uint32_t offset, size_t size) {

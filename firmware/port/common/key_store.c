@@ -42,6 +42,7 @@ static void key_begin(void) {
 
 static void key_end(struct key_pair *pair) {
     secret_wipe(pair, sizeof(*pair));
+    board_scrub_stack();
     board_register_write(BOARD_REGISTER_KEY_BUSY, 0);
 }
 

@@ -18,6 +18,7 @@ static const struct board_platform platform = {
     .open_writes = mps2_mpu_open_board_file,
     .close_writes = mps2_mpu_close_board_file,
     .stall = mps2_uart_stall,
+    .scrub_stack = mps2_stack_scrub,
     .die = die,
 };
 
@@ -54,6 +55,7 @@ static void enter_image(uint32_t offset) {
         !is_startable(offset, vectors))
         return;
     board_raise_peaks(mps2_stack_peak(), (uint32_t)crypto_arena_peak());
+    board_note_time(mps2_clock_us());
     mps2_uart_stop();
     mps2_clear_interrupts();
     mps2_start_image(vectors);

@@ -65,6 +65,8 @@ void mps2_mpu_close_board_file(void);
 
 /* Deepest use of the painted stack since the stage started, in bytes. */
 uint32_t mps2_stack_peak(void);
+/* Paints what is not in use. */
+void mps2_stack_scrub(void);
 
 /* Does not return. */
 void mps2_reset(enum hal_boot_reason reason);

@@ -131,19 +131,30 @@ __attribute__((naked)) void mps2_start_image(__attribute__((unused)) const uint3
                    [ram_end] "i"(BOARD_HIDDEN_RAM_ADDRESS + BOARD_HIDDEN_RAM_SIZE));
 }
 
-static void paint_stack(void) {
-    uint32_t *here = __builtin_frame_address(0);
+static uint32_t deepest; /* before the last scrub */
 
-    for (volatile uint32_t *word = image_stack_bottom; word < here - 16; word++)
+/* Calls nothing and uses no stack of its own below SP, so everything there is fair game. */
+static inline __attribute__((always_inline)) void paint_below_stack_pointer(void) {
+    uint32_t *here;
+
+    __asm volatile("mov %0, sp" : "=r"(here));
+    for (volatile uint32_t *word = image_stack_bottom; word < here; word++)
         *word = STACK_PAINT;
 }
 
 uint32_t mps2_stack_peak(void) {
     const volatile uint32_t *word = image_stack_bottom;
+    uint32_t now;
 
     while (word < image_stack_top && *word == STACK_PAINT)
         word++;
-    return (uint32_t)((uintptr_t)image_stack_top - (uintptr_t)word);
+    now = (uint32_t)((uintptr_t)image_stack_top - (uintptr_t)word);
+    return now > deepest ? now : deepest;
+}
+
+void mps2_stack_scrub(void) {
+    deepest = mps2_stack_peak();
+    paint_below_stack_pointer();
 }
 
 /* Runs before .data and .bss exist, and before the stack guard has a value. */
@@ -160,7 +171,7 @@ __attribute__((noreturn, no_stack_protector)) void image_reset(void) {
         *to = 0;
     for (volatile uint32_t *to = image_hidden_start; to < image_hidden_end; to++)
         *to = 0;
-    paint_stack();
+    paint_below_stack_pointer();
     mps2_trng_start();
     if (mps2_trng_read(NULL, (uint8_t *)&__stack_chk_guard, sizeof(__stack_chk_guard)) != STATUS_OK)
         mps2_reset(HAL_BOOT_WATCHDOG);

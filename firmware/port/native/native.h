@@ -70,7 +70,7 @@ void native_program_hash(uint8_t digest[32]);
 #define NATIVE_PAYLOAD_SIZE 328
 void native_payload_make(uint8_t payload[NATIVE_PAYLOAD_SIZE], enum native_stage stage,
                          uint32_t version);
-/* hal.enter_image: returns unless a payload of this program lies at that flash offset. */
+/* hal.enter_image: returns unless this program's payload for that flash offset lies there. */
 void native_enter_image(uint32_t offset);
 
 #endif

@@ -43,27 +43,25 @@ void native_payload_make(uint8_t payload[NATIVE_PAYLOAD_SIZE], enum native_stage
     native_program_hash(payload + HASH_OFFSET);
 }
 
-/* The stage and version it was made for; false if it is no payload of this program. */
-static bool parse(const uint8_t payload[NATIVE_PAYLOAD_SIZE], enum native_stage *stage,
-                  uint32_t *version) {
-    uint8_t expected[NATIVE_PAYLOAD_SIZE];
-
-    *stage = (enum native_stage)word_at(payload + STAGE_OFFSET);
-    *version = word_at(payload + VERSION_OFFSET);
-    native_payload_make(expected, *stage, *version);
-    return (*stage == NATIVE_BOOTLOADER || *stage == NATIVE_APPLICATION) &&
-           memcmp(payload, expected, sizeof(expected)) == 0;
+/* Code is linked for its place: BL2 runs from its slot only, BL3 from the primary one. */
+static enum native_stage stage_at(uint32_t offset) {
+    return offset < BOARD_PRIMARY_FIRST * BOARD_FLASH_PAGE ? NATIVE_BOOTLOADER : NATIVE_APPLICATION;
 }
 
 void native_enter_image(uint32_t offset) {
     uint8_t payload[NATIVE_PAYLOAD_SIZE];
-    enum native_stage stage;
+    uint8_t expected[NATIVE_PAYLOAD_SIZE];
+    enum native_stage stage = stage_at(offset);
     uint32_t version;
 
-    if (flash_model_read(offset, payload, sizeof(payload)) != STATUS_OK ||
-        !parse(payload, &stage, &version))
+    if (flash_model_read(offset, payload, sizeof(payload)) != STATUS_OK)
+        return;
+    version = word_at(payload + VERSION_OFFSET);
+    native_payload_make(expected, stage, version);
+    if (memcmp(payload, expected, sizeof(expected)) != 0)
         return;
     board_raise_peaks(0, (uint32_t)crypto_arena_peak());
+    board_note_time(native_clock_us());
     native_hold_stub();
     native_restart(stage, version);
 }
