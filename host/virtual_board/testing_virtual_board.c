@@ -36,13 +36,20 @@ const char *testing_board_firmware(enum board_kind kind) {
 }
 
 static void become_launcher(const struct testing_board *board, int output) {
-    (void)dup2(output, STDOUT_FILENO);
+    const char *arguments[16] = {NUSEC_VIRTUAL_BOARD, "--state", board->directory, "--firmware"};
+    size_t count = 4;
+
+    arguments[count++] =
+        board->kind == BOARD_NATIVE ? NUSEC_NATIVE_DIR : testing_board_firmware(board->kind);
     if (board->kind == BOARD_NATIVE)
-        (void)execl(NUSEC_VIRTUAL_BOARD, NUSEC_VIRTUAL_BOARD, "--state", board->directory,
-                    "--native", "--firmware", NUSEC_NATIVE_DIR, "run", (char *)NULL);
-    else
-        (void)execl(NUSEC_VIRTUAL_BOARD, NUSEC_VIRTUAL_BOARD, "--state", board->directory,
-                    "--firmware", testing_board_firmware(board->kind), "run", (char *)NULL);
+        arguments[count++] = "--native";
+    for (size_t i = 0; i < sizeof(board->options) / sizeof(board->options[0]); i++) {
+        if (board->options[i] != NULL)
+            arguments[count++] = board->options[i];
+    }
+    arguments[count] = "run";
+    (void)dup2(output, STDOUT_FILENO);
+    (void)execv(NUSEC_VIRTUAL_BOARD, (char *const *)(uintptr_t)arguments);
     _exit(127);
 }
 

@@ -10,7 +10,8 @@
 struct testing_board {
     enum board_kind kind;
     char directory[64];
-    pid_t launcher; /* 0: not running */
+    const char *options[4]; /* further ones of the launcher, NULL behind the last */
+    pid_t launcher;         /* 0: not running */
 };
 
 /* Where devauth.bin of that kind is. */

@@ -21,8 +21,7 @@
 #include "base/file.h"
 #include "debug_port/debug_port.h"
 #include "devauth/otp_map.h"
-#include "mctp/mctp.h"
-#include "mctp/mctp_serial.h"
+#include "virtual_board/testing_chip.h"
 #include "virtual_board/testing_virtual_board.h"
 #include "x509/test_pki.h"
 
@@ -74,42 +73,10 @@ static void wait_until_detached(void) {
         assert_true(clock_monotonic_ms() < deadline);
 }
 
-/* Sends SPDM GET_VERSION and returns true if VERSION comes back within `timeout_ms`. */
-static bool chip_answers(int uart, int timeout_ms) {
-    static const uint8_t get_version[] = {0x10, 0x84, 0x00, 0x00};
-    struct mctp_serial_deframer deframer;
-    struct mctp_endpoint endpoint;
-    struct mctp_message message;
-    uint8_t reassembly[512];
-    uint8_t packet[MCTP_PACKET_MAX];
-    uint8_t frame[MCTP_SERIAL_FRAME_MAX];
-    struct writer packet_writer;
-    struct writer frame_writer;
-    struct pollfd poll_fd = {.fd = uart, .events = POLLIN};
-    uint8_t byte;
-
-    mctp_serial_init(&deframer);
-    mctp_init(&endpoint, MCTP_REQUESTER, MCTP_EID_PROGRAMMER, MCTP_EID_DEVICE, reassembly,
-              sizeof(reassembly));
-    mctp_send(&endpoint, MCTP_TYPE_SPDM, bytes_of(get_version, sizeof(get_version)));
-    writer_init(&packet_writer, packet, sizeof(packet));
-    writer_init(&frame_writer, frame, sizeof(frame));
-    assert_int_equal(mctp_send_next(&endpoint, &packet_writer), STATUS_OK);
-    assert_int_equal(mctp_serial_frame(writer_bytes(&packet_writer), &frame_writer), STATUS_OK);
-    assert_int_equal(send(uart, frame, frame_writer.size, MSG_NOSIGNAL), frame_writer.size);
-    while (poll(&poll_fd, 1, timeout_ms) == 1 && recv(uart, &byte, 1, 0) == 1) {
-        struct bytes received;
-        if (mctp_serial_receive(&deframer, byte, &received) &&
-            mctp_receive(&endpoint, received, &message) == STATUS_OK)
-            return message.size > 1 && message.body[1] == 0x04;
-    }
-    return false;
-}
-
 /* As a programmer does after noise on the line, which may have eaten the beginning of a request. */
 static bool chip_answers_at_last(int uart) {
     for (int i = 0; i < TIMEOUT_MS / 500; i++) {
-        if (chip_answers(uart, 500))
+        if (testing_chip_answers(uart, 500))
             return true;
     }
     return false;
@@ -128,17 +95,17 @@ static void the_chip_answers_through_power_cuts(void **state) {
     int uart = testing_board_connect(&board, "uart");
 
     (void)state;
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     assert_string_equal(testing_board_control(&board, "power-cut"), "ok");
-    assert_false(chip_answers(uart, 200));
+    assert_false(testing_chip_answers(uart, 200));
     assert_string_equal(testing_board_control(&board, "power-on"), "ok");
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     assert_string_equal(testing_board_control(&board, "reset"), "ok");
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     assert_int_equal(testing_board_status(&board, "starts"), 2);
     close(uart);
     uart = testing_board_connect(&board, "uart"); /* another client, later */
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     close(uart);
 }
 
@@ -228,16 +195,16 @@ static void a_halted_chip_is_silent_and_goes_on(void **state) {
     struct debug_port *port = attach();
 
     (void)state;
-    assert_false(chip_answers(uart, 300));
+    assert_false(testing_chip_answers(uart, 300));
     debug_port_close(port); /* without a detach */
     wait_until_detached();
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     port = attach();
     assert_int_equal(debug_port_run(port, &error), 0);
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     drain(uart);
     assert_int_equal(debug_port_halt(port, &error), 0);
-    assert_false(chip_answers(uart, 300));
+    assert_false(testing_chip_answers(uart, 300));
     assert_int_equal(debug_port_detach(port, &error), 0);
     debug_port_close(port);
     close(uart);
@@ -440,7 +407,7 @@ static void devauth_starts_and_is_what_was_loaded(void **state) {
     load_devauth(buffer_bytes(&devauth_image), &mailbox, 0);
     assert_int_equal(mailbox.state, DEVAUTH_MAILBOX_READY);
     assert_int_equal(testing_board_status(&board, "stage"), 2);
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     /* The image in memory stays what was verified: DevAuth measures it. */
     wait_until_detached();
     port = attach();
@@ -461,7 +428,7 @@ static void devauth_starts_and_is_what_was_loaded(void **state) {
     assert_memory_not_equal(mailbox.key_hash, second.key_hash, sizeof(mailbox.key_hash));
     assert_string_equal(testing_board_control(&board, "reset"), "ok");
     assert_int_equal(testing_board_status(&board, "stage"), 1); /* gone with the reset */
-    assert_true(chip_answers(uart, TIMEOUT_MS));
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
     close(uart);
 }
 
