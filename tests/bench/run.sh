@@ -4,7 +4,7 @@
 #
 #   CERTIFICATES  per measurement of the issuing server (default 6000)
 #   CONNECTIONS   how many at once, a list (default "1 8 64")
-#   ONLY_UNITS    1: only the seconds per unit
+#   ONLY_UNITS    1: only the seconds per unit, and what a boot costs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=$PWD/${BUILD:-build}
@@ -58,3 +58,6 @@ line_start_server
 [ -n "${ONLY_UNITS:-}" ] || issuing
 echo
 unit_times
+echo
+echo "== instructions and memory of a boot"
+boot_bench
