@@ -79,8 +79,8 @@ enum api_result api_unit_image(struct api_call *call, struct error *error) {
     if (api_read_unit_id(call, answer->unit_id, error) != 0 ||
         read_step(call->request, "target", &target, error) != 0 ||
         json_read_hex(call->request, "nonce_hex", answer->nonce, 32, error) != 0 ||
-        json_read_base64_buffer(call->request, "transcript_b64", TRANSCRIPT_MAX,
-                                &image->transcript, error) != 0)
+        json_read_base64_buffer(call->request, "transcript_b64", TRANSCRIPT_MAX, &image->transcript,
+                                error) != 0)
         return API_FAILED;
     if (target == STORE_STEP_RECORD) {
         error_set(error, ERROR_BAD_REQUEST, "target must be bl2 or bl3");

@@ -76,10 +76,9 @@ enum api_result api_upload_finish(struct api_call *call, struct error *error) {
     if (service_upload_finish(call->service, call->reader, call->parameter[0], call->caller.actor,
                               &upload, error) != 0)
         return API_FAILED;
-    return api_reply_json(call, 201,
-                          api_firmware_json(&upload.firmware,
-                                            service_is_release_kind(upload.firmware.kind)
-                                                ? &upload.release
-                                                : NULL),
-                          error);
+    return api_reply_json(
+        call, 201,
+        api_firmware_json(&upload.firmware,
+                          service_is_release_kind(upload.firmware.kind) ? &upload.release : NULL),
+        error);
 }

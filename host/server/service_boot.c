@@ -175,8 +175,7 @@ static int judge_boot(struct store_db *reader, const struct judgement *judgement
 static int judge(struct store_db *reader, const struct judgement *judgement, struct error *error) {
     switch (judgement->step) {
     case STORE_STEP_BL2: return judge_devauth(reader, judgement, error);
-    case STORE_STEP_BL3:
-        return judge_boot(reader, judgement, DEVAUTH_STAGE_BOOTLOADER, error);
+    case STORE_STEP_BL3: return judge_boot(reader, judgement, DEVAUTH_STAGE_BOOTLOADER, error);
     case STORE_STEP_RECORD: break;
     }
     if (judge_boot(reader, judgement, DEVAUTH_STAGE_APPLICATION, error) != 0)
@@ -207,10 +206,10 @@ int service_prepare_image(struct service *service, struct store_db *reader,
     open = store_challenge_check(reader, answer, error);
     if (open < 0)
         return -1;
-    if (open == 1 && (verify_transcript(buffer_bytes(&image->transcript), answer, &judgement,
-                                        &image->write.attestation, image->measurements,
-                                        error) != 0 ||
-                      judge(reader, &judgement, error) != 0))
+    if (open == 1 &&
+        (verify_transcript(buffer_bytes(&image->transcript), answer, &judgement,
+                           &image->write.attestation, image->measurements, error) != 0 ||
+         judge(reader, &judgement, error) != 0))
         return -1;
     name_image(&judgement, image);
     if (service_boot_key(service, reader, judgement.unit.uid, image->write.target, &key, error) !=
@@ -352,8 +351,8 @@ int service_prepare_record(struct service *service, struct store_db *reader,
     return known == 1 ? 0 : check_record(reader, record, &stated, &judgement, error);
 }
 
-int service_prepare_rma(struct service *service, struct store_db *reader,
-                        struct service_rma *rma, struct error *error) {
+int service_prepare_rma(struct service *service, struct store_db *reader, struct service_rma *rma,
+                        struct error *error) {
     struct service_permit permit = {.write = {.command = PERMIT_RMA}};
 
     rma->write.now = service_now(service);

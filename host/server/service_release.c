@@ -13,9 +13,9 @@
 #include <string.h>
 
 /* What a chip's slots hold (firmware/port: pages of 2 KiB): header, payload, all TLVs. */
-#define BL2_SLOT_MAX (44u * 2048u)
-#define BL3_SLOT_MAX (226u * 2048u)
-#define TLVS_MAX     768u
+#define BL2_SLOT_MAX    (44u * 2048u)
+#define BL3_SLOT_MAX    (226u * 2048u)
+#define TLVS_MAX        768u
 #define COUNTER_BL2_MAX 63u
 #define COUNTER_BL3_MAX 255u
 
@@ -27,8 +27,7 @@ static bool is_bl2(const char *kind) {
     return strcmp(kind, SERVICE_KIND_BL2) == 0;
 }
 
-int service_release_version(const char *text, struct image_version *version,
-                            struct error *error) {
+int service_release_version(const char *text, struct image_version *version, struct error *error) {
     unsigned long major = 0, minor = 0, revision = 0, build = 0;
     int end = 0, with_build = 0;
 
@@ -39,8 +38,8 @@ int service_release_version(const char *text, struct image_version *version,
         error_set(error, ERROR_BAD_REQUEST, "the version of a BL2 or BL3 is MAJOR.MINOR.REVISION");
         return error_hint(error, "for instance 1.2.3, or 1.2.3+4 with a build number");
     }
-    *version = (struct image_version){(uint8_t)major, (uint8_t)minor, (uint16_t)revision,
-                                      (uint32_t)build};
+    *version =
+        (struct image_version){(uint8_t)major, (uint8_t)minor, (uint16_t)revision, (uint32_t)build};
     return 0;
 }
 
@@ -58,7 +57,8 @@ int service_release_check(const struct store_upload *upload, struct error *error
     }
     if (upload->header_size != SERVICE_HEADER_SIZE)
         return error_set(error, ERROR_BAD_REQUEST,
-                         "header_size must be %u: the vector table follows it", SERVICE_HEADER_SIZE);
+                         "header_size must be %u: the vector table follows it",
+                         SERVICE_HEADER_SIZE);
     if (upload->size + upload->header_size + TLVS_MAX > most)
         return error_set(error, ERROR_TOO_LARGE, "the payload is larger than the slot: %llu bytes",
                          (unsigned long long)(most - upload->header_size - TLVS_MAX));
@@ -95,8 +95,7 @@ static int write_body(const struct store_upload *upload, struct bytes payload,
 }
 
 int service_release_make(struct service *service, const struct store_upload *upload,
-                         struct bytes payload, struct store_release *release,
-                         struct error *error) {
+                         struct bytes payload, struct store_release *release, struct error *error) {
     uint8_t content_key[HSM_CONTENT_KEY_SIZE] = {0};
     struct buffer body = {0};
     struct bytes key = bytes_of(content_key, is_bl2(upload->kind) ? 0 : sizeof content_key);
@@ -155,8 +154,7 @@ static enum status sign_image(void *context, const uint8_t digest[CRYPTO_DIGEST_
 
 /* The content key, wrapped for the ENC key that the device's certificate request named. */
 static int wrap_for_device(struct service *service, const struct store_release *release,
-                           const uint8_t enc_key[64], struct writer *wrapped,
-                           struct error *error) {
+                           const uint8_t enc_key[64], struct writer *wrapped, struct error *error) {
     uint8_t content_key[HSM_CONTENT_KEY_SIZE];
     enum status status;
 
@@ -177,8 +175,7 @@ int service_image_tlvs(struct service *service, const struct store_release *rele
                        const struct store_boot_key *key, const uint8_t enc_key[64],
                        struct store_image *image, struct error *error) {
     struct signing signing = {.service = service, .error = error};
-    struct image_signer signer = {
-        .form = IMAGE_KEY_FULL, .sign = sign_image, .context = &signing};
+    struct image_signer signer = {.form = IMAGE_KEY_FULL, .sign = sign_image, .context = &signing};
     uint8_t wrapped[IMAGE_WRAPPED_KEY_MAX];
     struct writer wrap, tlvs;
     enum status status;

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STALE_S (7u * 24 * 3600)
+#define STALE_S       (7u * 24 * 3600)
 #define UNDER_WAY_MAX 32u
 
 static struct server_path upload_path(const struct service *service, const char *id) {
@@ -40,8 +40,7 @@ struct begin_write {
 static int begin_upload(struct store_db *db, void *context, struct error *error) {
     struct begin_write *write = context;
     uint64_t count;
-    uint64_t before =
-        write->upload->created > STALE_S ? write->upload->created - STALE_S : 0;
+    uint64_t before = write->upload->created > STALE_S ? write->upload->created - STALE_S : 0;
 
     if (store_upload_stale(db, before, write->stale, UNDER_WAY_MAX, &write->stale_count, error) !=
         0)
@@ -117,8 +116,8 @@ static int append(const char *path, uint64_t offset, struct bytes octets, struct
 }
 
 int service_upload_range(struct service *service, struct store_db *reader, const char *id,
-                         const char *actor, uint64_t offset, struct bytes octets,
-                         uint64_t *next, struct error *error) {
+                         const char *actor, uint64_t offset, struct bytes octets, uint64_t *next,
+                         struct error *error) {
     struct store_upload upload;
     int result = -1;
 

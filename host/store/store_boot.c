@@ -8,8 +8,7 @@
 #include <string.h>
 
 int store_boot_key_find(struct store_db *db, const uint8_t uid[STORE_UID_SIZE],
-                        enum store_target target, struct store_boot_key *key,
-                        struct error *error) {
+                        enum store_target target, struct store_boot_key *key, struct error *error) {
     sqlite3_stmt *row;
     int found = -1;
 
@@ -73,8 +72,8 @@ static int check_step(const struct store_unit *unit, const struct store_job *job
     if (may)
         return 0;
     error_set(error, ERROR_WRONG_STATE, "the unit is %s", unit_state_name(unit->state));
-    return error_hint(error, step == STORE_STEP_BL2 ? "BL2 comes before the lock"
-                                                    : "first lock the chip");
+    return error_hint(error,
+                      step == STORE_STEP_BL2 ? "BL2 comes before the lock" : "first lock the chip");
 }
 
 static int unit_for_step(struct store_db *db, const uint8_t unit_id[UNIT_ID_SIZE],
@@ -122,9 +121,10 @@ int store_challenge_check(struct store_db *db, const struct store_answer *answer
         struct bytes used = store_column_bytes(row, 4);
 
         store_column_text(row, 1, programmer_id, sizeof programmer_id);
-        is_ours = bytes_equal(store_column_bytes(row, 0), bytes_of(answer->unit_id, UNIT_ID_SIZE)) &&
-                  strcmp(programmer_id, answer->programmer_id) == 0 &&
-                  store_column_number(row, 2) == (int64_t)answer->step;
+        is_ours =
+            bytes_equal(store_column_bytes(row, 0), bytes_of(answer->unit_id, UNIT_ID_SIZE)) &&
+            strcmp(programmer_id, answer->programmer_id) == 0 &&
+            store_column_number(row, 2) == (int64_t)answer->step;
         is_used = used.size != 0;
         is_same = bytes_equal(used, bytes_of(answer->transcript_hash, 32));
         is_late = (uint64_t)store_column_number(row, 3) < answer->now;
@@ -228,8 +228,8 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
     struct store_job job;
     int known = store_record_is_known(db, answer->unit_id, record->record, error);
 
-    if (known < 0 || unit_of_programmer(db, answer->unit_id, answer->programmer_id, &unit, &job,
-                                        error) != 0)
+    if (known < 0 ||
+        unit_of_programmer(db, answer->unit_id, answer->programmer_id, &unit, &job, error) != 0)
         return -1;
     record->remaining = job.count - job.used;
     if (known == 1)
@@ -246,8 +246,8 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
                    (int64_t)answer->now) != 0 ||
         store_exec(db, error,
                    "UPDATE units SET state=?, step='done', milliseconds=?, updated=? WHERE id=?",
-                   "iiib", (int64_t)unit.state, (int64_t)record->milliseconds,
-                   (int64_t)answer->now, bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
+                   "iiib", (int64_t)unit.state, (int64_t)record->milliseconds, (int64_t)answer->now,
+                   bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
         return -1;
     return unit_record(db, &job, &unit, UNIT_EVENT_RECORD, answer->now, error);
 }
