@@ -260,7 +260,7 @@ int debug_port_probe(const char *endpoint, int timeout_ms, enum debug_port_answe
     struct debug_port *port = NULL;
     struct error leaving;
     *answer = DEBUG_PORT_ABSENT;
-    if (debug_port_open(&port, endpoint, timeout_ms, error) != 0) {
+    if (debug_port_open(&port, endpoint, timeout_ms, error) != 0 || port == NULL) {
         *answer = answer_of(error);
         return error->code == ERROR_USAGE || error->code == ERROR_INTERNAL ? -1 : 0;
     }

@@ -119,7 +119,7 @@ static int site_begin(struct programmer *programmer, const json_t *params, struc
 
 static int show_locked(struct programmer *programmer, const json_t *params, json_t **result,
                        struct error *error) {
-    struct unit_site site;
+    struct unit_site site = {0};
     struct chip chip;
     struct devauth_device_info info;
     int slot = -1;
@@ -201,7 +201,7 @@ static int rma_execute(struct programmer *programmer, struct chip *chip,
 
 static int rma_locked(struct programmer *programmer, const json_t *params, json_t **result,
                       struct error *error) {
-    struct unit_site site;
+    struct unit_site site = {0};
     struct chip chip;
     struct devauth_device_info info;
     uint8_t uid[DEVAUTH_UID_SIZE];

@@ -201,7 +201,7 @@ static void test_blank_chip(void **state) {
     char all[512] = "";
     for (size_t i = 0; i < STEP_COUNT; i++)
         (void)snprintf(all + strlen(all), sizeof all - strlen(all), "%s ", step_names[i]);
-    (void)strcat(all, "done ");
+    (void)snprintf(all + strlen(all), sizeof all - strlen(all), "done ");
     run(fixture, &plan, &result);
     expect_end(&result, UNIT_END_DONE);
     assert_string_equal(plan.seen, all);

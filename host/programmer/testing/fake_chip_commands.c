@@ -109,7 +109,7 @@ enum status fake_chip_measure(void *context, struct writer *blocks) {
     struct attest attest = {.life_cycle = fake_chip_life(chip), .flags = flags_of(chip)};
     if (chip->stage == DEVAUTH_STAGE_BOOT_ROM)
         return STATUS_UNSUPPORTED;
-    crypto_sha256(bytes_of(chip->otp, OTP_PUBLIC_COUNT * OTP_ENTRY_SIZE), attest.otp);
+    crypto_sha256(bytes_of(chip->otp, (size_t)OTP_PUBLIC_COUNT * OTP_ENTRY_SIZE), attest.otp);
     digest_take(chip, 0, attest.bl2);
     digest_take(chip, 1, attest.bl3);
     if (chip->lies_about_bl2)

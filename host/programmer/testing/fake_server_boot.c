@@ -103,7 +103,7 @@ static int refuse(struct error *error, const char *why) {
 
 static int measured_read(const struct fake_unit *unit, const uint8_t nonce[32],
                          struct bytes transcript, struct attest *measured, struct error *error) {
-    struct bytes record;
+    struct bytes record = bytes_of(NULL, 0);
     if (spdm_measurement_verify(transcript, unit->auth_key, nonce, &record) != STATUS_OK)
         return refuse(error, "the measurements are not signed by the chip under the nonce");
     return attest_read(record, measured) == STATUS_OK ? 0 : refuse(error, "not our measurements");
@@ -190,7 +190,7 @@ static void keys_make(struct fake_unit *unit) {
 
 static int image_give(struct fake_unit *unit, const char *target, const uint8_t nonce[32],
                       struct bytes transcript, struct server_image *image, struct error *error) {
-    struct attest measured;
+    struct attest measured = {0};
     size_t index = strcmp(target, "bl2") == 0 ? BL2 : BL3;
     const struct fake_image *firmware = &fake_server.images[index];
     if (!fake_unit_has_identity(unit) || unit->state == FAKE_DONE)
@@ -354,7 +354,7 @@ static int record_open(const struct fake_unit *unit, struct bytes encoded,
 
 static int record_take(struct fake_unit *unit, struct bytes encoded, struct error *error) {
     struct unit_record record;
-    struct attest measured;
+    struct attest measured = {0};
     uint8_t digest[32];
     crypto_sha256(encoded, digest);
     if (unit->state == FAKE_DONE)
