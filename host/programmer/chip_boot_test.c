@@ -34,7 +34,8 @@ struct transfer {
 static int setup(void **state) {
     struct transfer *transfer = calloc(1, sizeof *transfer);
     assert_non_null(transfer);
-    transfer->line = fake_line_make(NULL);
+    const struct fake_line_plan plan = {0};
+    transfer->line = fake_line_make(&plan);
     memcpy(transfer->line->chip.otp[OTP_LIFE_SECURED], otp_valid, OTP_ENTRY_SIZE);
     fake_chip_restart(&transfer->line->chip);
     transfer->bytes = malloc(IMAGE_SIZE);

@@ -19,7 +19,8 @@
 #include <string.h>
 
 static int setup(void **state) {
-    *state = fake_line_make(NULL);
+    const struct fake_line_plan plan = {0};
+    *state = fake_line_make(&plan);
     return 0;
 }
 

@@ -82,6 +82,7 @@ struct unit_order {
     const atomic_bool *stop;
     struct unit_site site;
     int answer_ms; /* patience with the chip; 0: the default of chip_link.h */
+    int start_ms;  /* most patience with a chip that starts; 0: what a slow one needs */
     unit_progress_function *on_progress;
     void *context;
 };

@@ -192,8 +192,9 @@ int unit_bl2_install(struct unit *unit, struct error *error) {
 /* boot_rom has no session and starts what it accepted by itself. */
 static int boot_rom_leave(struct unit *unit, struct error *error) {
     struct error unheard;
-    const struct chip_arrival arrival = {
-        .before = &unit->info, .stage = DEVAUTH_STAGE_BOOTLOADER, .patience_ms = BL2_START_MS};
+    const struct chip_arrival arrival = {.before = &unit->info,
+                                         .stage = DEVAUTH_STAGE_BOOTLOADER,
+                                         .patience_ms = unit_start_ms(unit, BL2_START_MS)};
     struct devauth_device_info info;
     if (chip_reboot(&unit->chip, DEVAUTH_REBOOT_NORMAL, &unheard) != 0)
         log_info("unit.boot_rom", "reboot", unheard.message);

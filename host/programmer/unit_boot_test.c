@@ -80,12 +80,14 @@ static void on_progress(void *context, const struct unit_progress *progress) {
 }
 
 static int setup(void **state) {
-    *state = fake_line_make(NULL);
+    const struct fake_line_plan plan = {0};
+    *state = fake_line_make(&plan);
     return 0;
 }
 
 static int setup_open(void **state) {
-    *state = fake_line_make("open");
+    const struct fake_line_plan plan = {.debug = "open"};
+    *state = fake_line_make(&plan);
     return 0;
 }
 

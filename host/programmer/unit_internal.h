@@ -105,6 +105,9 @@ int unit_refresh(struct unit *unit, struct error *error);
 /* Fills `look`. */
 int unit_look(struct unit *unit, struct error *error);
 
+/* The patience a step wants with a starting chip, as far as the order allows. */
+int unit_start_ms(const struct unit *unit, int patience_ms);
+
 /* REBOOT and a session with the stage that comes up, which must be `stage`. */
 int unit_restart(struct unit *unit, enum devauth_reboot mode, enum devauth_stage_id stage,
                  int patience_ms, struct error *error);

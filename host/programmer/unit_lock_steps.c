@@ -158,9 +158,11 @@ int unit_debug_refused(struct unit *unit, struct error *error) {
                         why.message);
         return error_hint(error, "start the debug server of this site and put the chip in again");
     }
-    /* A chip without power refuses, too. */
+    /* A chip without power refuses, too, and so does one that somebody else has attached to. */
     if (unit_refresh(unit, error) != 0)
         return -1;
+    if ((unit->info.flags & DEVAUTH_FLAG_DEBUGGER) != 0)
+        return error_set(error, ERROR_DEVICE_UNTRUSTED, "a debugger is attached to the chip");
     unit_report(unit, unit->step, "the debug port refused us");
     if (unit->record.state != JOB_UNIT_SECURED)
         return 0;

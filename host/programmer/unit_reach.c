@@ -133,10 +133,15 @@ int unit_reach(struct unit *unit, struct error *error) {
     return session_with(unit, error);
 }
 
+int unit_start_ms(const struct unit *unit, int patience_ms) {
+    int most = unit->order->start_ms;
+    return most > 0 && most < patience_ms ? most : patience_ms;
+}
+
 int unit_restart(struct unit *unit, enum devauth_reboot mode, enum devauth_stage_id stage,
                  int patience_ms, struct error *error) {
     const struct chip_arrival arrival = {
-        .before = &unit->info, .stage = stage, .patience_ms = patience_ms};
+        .before = &unit->info, .stage = stage, .patience_ms = unit_start_ms(unit, patience_ms)};
     struct devauth_device_info info;
     if (chip_reboot(&unit->chip, mode, error) != 0 ||
         chip_await(&unit->chip, &arrival, &info, error) != 0)

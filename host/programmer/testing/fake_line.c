@@ -20,15 +20,26 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool has_fake_chip(const struct fake_line *line) {
+    return line->plan.devauth == NULL;
+}
+
+static const char *family_of(const struct fake_line *line) {
+    return has_fake_chip(line) ? FAKE_CHIP_FAMILY : line->plan.chip_family;
+}
+
 static void devauth_offer(struct fake_line *line) {
-    uint8_t image[FAKE_DEVAUTH_SIZE];
+    uint8_t image[FAKE_DEVAUTH_SIZE] = {0};
     char id[17];
     uint8_t digest[32];
+    struct bytes devauth = bytes_of(image, sizeof image);
     fake_board_devauth(image);
+    if (!has_fake_chip(line))
+        devauth = buffer_bytes(line->plan.devauth);
     buffer_clear(&fake_server.firmware);
     buffer_clear(&fake_server.firmware_manifest);
-    buffer_append(&fake_server.firmware, image, sizeof image);
-    boot_key_manifest(&line->oem.boot_key, MANIFEST_KIND_DEVAUTH, FAKE_CHIP_FAMILY, 1,
+    buffer_append(&fake_server.firmware, devauth.data, devauth.size);
+    boot_key_manifest(&line->oem.boot_key, MANIFEST_KIND_DEVAUTH, family_of(line), 1,
                       buffer_bytes(&fake_server.firmware), &fake_server.firmware_manifest);
     crypto_sha256(buffer_bytes(&fake_server.firmware), digest);
     hex_encode(bytes_of(digest, 8), id);
@@ -59,15 +70,23 @@ static void firmware_take(struct fake_line *line) {
     const struct firmware_order order = {
         .state_directory = line->directory,
         .id = line->package.devauth_id,
-        .chip_family = FAKE_CHIP_FAMILY,
+        .chip_family = family_of(line),
         .boot_key = line->oem.boot_key.public_key,
     };
     if (firmware_get(line->programmer.server, &order, &line->firmware, &error) != 0)
         fail_msg("%s", error.message);
 }
 
-static void job_offer(struct fake_line *line, const char *debug) {
-    fake_server_make_images(FAKE_LINE_BL2_SIZE, FAKE_LINE_BL3_SIZE);
+static void images_offer(const struct fake_line *line) {
+    if (has_fake_chip(line))
+        fake_server_make_images(FAKE_LINE_BL2_SIZE, FAKE_LINE_BL3_SIZE);
+    else
+        fake_server_take_images(buffer_bytes(line->plan.bl2), buffer_bytes(line->plan.bl3));
+}
+
+static void job_offer(struct fake_line *line) {
+    const char *debug = line->plan.debug;
+    images_offer(line);
     fake_line_setting(line, "bl2", fake_server.images[0].id);
     fake_line_setting(line, "bl3", fake_server.images[1].id);
     if (debug != NULL)
@@ -75,26 +94,29 @@ static void job_offer(struct fake_line *line, const char *debug) {
     fake_server.leaves_debug_open = debug != NULL && strcmp(debug, "open") == 0;
 }
 
-struct fake_line *fake_line_make(const char *debug) {
+struct fake_line *fake_line_make(const struct fake_line_plan *plan) {
     struct fake_line *line = calloc(1, sizeof *line);
     assert_non_null(line);
+    line->plan = *plan;
     line->directory = scratch_make();
     oem_open_programmer(&line->programmer, line->directory);
     oem_make(&line->oem, line->directory);
     fake_server_reset(&line->oem);
     fake_server.job_known = true;
     oem_prepare(&line->oem, &line->programmer);
-    line->package = oem_package(&line->oem, 1, FAKE_LINE_COUNT, FAKE_CHIP_FAMILY, "");
+    line->package = oem_package(&line->oem, 1, FAKE_LINE_COUNT, family_of(line), "");
     devauth_offer(line);
-    job_offer(line, debug);
+    job_offer(line);
     fake_line_import(line);
     firmware_take(line);
-    fake_chip_make(&line->chip, line->directory, &line->oem);
+    if (has_fake_chip(line))
+        fake_chip_make(&line->chip, line->directory, &line->oem);
     return line;
 }
 
 void fake_line_free(struct fake_line *line) {
-    fake_chip_free(&line->chip);
+    if (has_fake_chip(line))
+        fake_chip_free(&line->chip);
     firmware_free(&line->firmware);
     programmer_close(&line->programmer);
     oem_free(&line->oem);
@@ -129,7 +151,7 @@ void fake_line_start_over(struct fake_line *line) {
     fake_server_reset(&line->oem);
     fake_server.job_known = true;
     fake_server.leaves_debug_open = leaves_debug_open;
-    fake_server_make_images(FAKE_LINE_BL2_SIZE, FAKE_LINE_BL3_SIZE);
+    images_offer(line);
     devauth_offer(line);
     oem_open_programmer(&line->programmer, line->directory);
     line->package.sequence++;

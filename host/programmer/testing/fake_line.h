@@ -1,6 +1,7 @@
 /*
  * A whole line in memory: OEM, server, prepared programmer with an imported job that has firmware,
- * and one chip at one site. Test support; aborts on any failure.
+ * and one chip at one site, which is a fake one unless the plan has a real board's firmware. Test
+ * support; aborts on any failure.
  */
 #ifndef NUSEC_PROGRAMMER_TESTING_FAKE_LINE_H
 #define NUSEC_PROGRAMMER_TESTING_FAKE_LINE_H
@@ -14,18 +15,28 @@
 #define FAKE_LINE_BL2_SIZE 3000
 #define FAKE_LINE_BL3_SIZE 9000
 
+/* Firmware of a real board; all zero: that of a fake chip. */
+struct fake_line_plan {
+    const char *debug; /* the job's setting of that name; NULL leaves it out */
+    const char *chip_family;
+    const struct buffer *devauth;
+    const struct buffer *bl2; /* payloads */
+    const struct buffer *bl3;
+};
+
 struct fake_line {
+    struct fake_line_plan plan;
     char *directory;
     struct programmer programmer;
     struct oem oem;
     struct package package;
-    struct fake_chip chip;
+    struct fake_chip chip;    /* unless the plan has firmware */
     struct firmware firmware; /* DevAuth */
     struct image_store images;
 };
 
-/* `debug` is the job's setting of that name; NULL leaves it out. */
-struct fake_line *fake_line_make(const char *debug);
+/* The plan's buffers are borrowed until fake_line_free. */
+struct fake_line *fake_line_make(const struct fake_line_plan *plan);
 void fake_line_free(struct fake_line *line);
 
 /* One more setting for the next import of the package. */

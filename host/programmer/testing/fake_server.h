@@ -102,7 +102,8 @@ unsigned fake_server_valid_certificates(void);
 unsigned fake_server_identified(void);
 unsigned fake_server_done(void);
 
-/* Makes both images of the job; `payload` bytes each. */
+/* Makes both images of the job: of random payloads, or of these. */
 void fake_server_make_images(size_t bl2_size, size_t bl3_size);
+void fake_server_take_images(struct bytes bl2, struct bytes bl3);
 
 #endif

@@ -23,25 +23,21 @@
 #define BL3 1
 
 static void image_make(struct fake_image *image, const char *id, const struct image_plan *plan,
-                       size_t payload_size) {
-    size_t capacity = payload_size + 4096;
-    uint8_t *payload = calloc(1, payload_size);
+                       struct bytes payload) {
+    size_t capacity = payload.size + 4096;
     uint8_t *space = malloc(capacity);
     struct writer writer;
-    assert_non_null(payload);
     assert_non_null(space);
-    assert_int_equal(crypto_random(payload, payload_size), STATUS_OK);
     assert_int_equal(crypto_random(image->content_key, sizeof image->content_key), STATUS_OK);
     (void)snprintf(image->id, sizeof image->id, "%s", id);
     image->plan = *plan;
     writer_init(&writer, space, capacity);
-    assert_int_equal(image_write_body(&writer, plan, bytes_of(payload, payload_size),
+    assert_int_equal(image_write_body(&writer, plan, payload,
                                       bytes_of(image->content_key, plan->content_key_size),
                                       image->digest),
                      STATUS_OK);
     buffer_clear(&image->body);
     buffer_append(&image->body, space, writer.size);
-    free(payload);
     free(space);
 }
 
@@ -51,15 +47,23 @@ void fake_boot_free(void) {
     buffer_free(&fake_server.last_record);
 }
 
-void fake_server_make_images(size_t bl2_size, size_t bl3_size) {
-    const struct image_plan bl2 = {
+void fake_server_take_images(struct bytes bl2, struct bytes bl3) {
+    const struct image_plan bl2_plan = {
         .version = {1, 0, 0, 0}, .security_counter = 1, .header_size = 0x400};
-    const struct image_plan bl3 = {.version = {2, 1, 0, 7},
-                                   .security_counter = 3,
-                                   .header_size = 0x400,
-                                   .content_key_size = 32};
-    image_make(&fake_server.images[BL2], "fw-00000000000000b2", &bl2, bl2_size);
-    image_make(&fake_server.images[BL3], "fw-00000000000000b3", &bl3, bl3_size);
+    const struct image_plan bl3_plan = {.version = {2, 1, 0, 7},
+                                        .security_counter = 3,
+                                        .header_size = 0x400,
+                                        .content_key_size = 32};
+    image_make(&fake_server.images[BL2], "fw-00000000000000b2", &bl2_plan, bl2);
+    image_make(&fake_server.images[BL3], "fw-00000000000000b3", &bl3_plan, bl3);
+}
+
+void fake_server_make_images(size_t bl2_size, size_t bl3_size) {
+    uint8_t *random = malloc(bl2_size + bl3_size);
+    assert_non_null(random);
+    assert_int_equal(crypto_random(random, bl2_size + bl3_size), STATUS_OK);
+    fake_server_take_images(bytes_of(random, bl2_size), bytes_of(random + bl2_size, bl3_size));
+    free(random);
 }
 
 static int challenge(struct fake_unit *unit, const char *step, uint8_t nonce[32],
