@@ -143,17 +143,30 @@ line_prepare() {
         line_stop programmer && line_start_programmer launcher
 }
 
+# line_upload <file> <kind> <family> <version> [options]: prints the firmware's id.
+line_upload() {
+    local file=$1 kind=$2 family=$3 version=$4
+    shift 4
+    nusec firmware upload "$file" --kind "$kind" --family "$family" --version "$version" "$@" --json |
+        jq -er .id
+}
+
 # line_order qemu|native <count> [job create options]: firmware, job and package for the programmer
-# that is called $LINE_PROGRAMMER (line-1); prints the job.
+# that is called $LINE_PROGRAMMER (line-1); prints the job. With LINE_FIRMWARE=1 the job installs
+# bootloader and application, else it ends at the identity.
 line_order() {
-    local family=AN505-M23 image=$FIRMWARE/devauth.bin count=$2 firmware programmer job
+    local family=AN505-M23 images=$FIRMWARE count=$2 firmware bl2 bl3 programmer job
     if [ "$1" = native ]; then
         family=NATIVE
-        image=$BUILD/host/firmware/devauth.bin
+        images=$BUILD/host/firmware
     fi
     shift 2
-    firmware=$(nusec firmware upload "$image" --kind devauth --family "$family" --version 0.1.0 \
-        --json | jq -er .id) || return
+    firmware=$(line_upload "$images/devauth.bin" devauth "$family" 0.1.0) || return
+    if [ "${LINE_FIRMWARE:-0}" = 1 ]; then
+        bl2=$(line_upload "$images/bootloader.bin" bl2 "$family" 0.1.0 --counter 1) || return
+        bl3=$(line_upload "$images/application.bin" bl3 "$family" 1.0.0 --counter 1) || return
+        set -- --bl2 "$bl2" --bl3 "$bl3" "$@"
+    fi
     programmer=$(nusec programmer list --json |
         jq -er --arg name "${LINE_PROGRAMMER:-line-1}" \
             '.programmers[] | select(.state == "ready" and .name == $name) | .id') || return

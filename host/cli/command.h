@@ -57,6 +57,7 @@ extern const struct command job_commands[];
 extern const struct command package_commands[];
 extern const struct command produce_commands[];
 extern const struct command device_commands[];
+extern const struct command chip_commands[];
 
 /* The server of the profile; free with http_client_free. `*url` (may be NULL) receives its base URL
  * in a new string. */

@@ -1,4 +1,5 @@
-/* Upload to the firmware store, used by `firmware upload` and `programmer prepare`. */
+/* Upload to the firmware store in ranges, with progress on a terminal; used by `firmware upload`
+ * and `programmer prepare`. */
 #ifndef NUSEC_CLI_FIRMWARE_H
 #define NUSEC_CLI_FIRMWARE_H
 
@@ -13,6 +14,8 @@ struct firmware_upload {
     const char *kind;
     const char *family;
     const char *version;
+    bool has_counter; /* BL2 and BL3 */
+    uint64_t counter;
 };
 
 /* The server's answer {id, sha256_hex, size, manifest_b64}, a new reference; NULL on failure. */

@@ -22,6 +22,9 @@ static struct {
     struct option_list uids;
     const char *uid_file;
     const char *assurance;
+    const char *bl2;
+    const char *bl3;
+    const char *debug;
     const char *output;
 } arguments = {.expires = "+30d"};
 
@@ -35,6 +38,9 @@ static const struct output_column job_columns[] = {
     {"PROGRAMMER", "programmer_id", OUTPUT_TEXT},
     {"FAMILY", "chip_family", OUTPUT_TEXT},
     {"FIRMWARE", "devauth_id", OUTPUT_TEXT},
+    {"BL2", "bl2_id", OUTPUT_TEXT},
+    {"BL3", "bl3_id", OUTPUT_TEXT},
+    {"DEBUG", "debug", OUTPUT_TEXT},
 };
 #define JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
 
@@ -45,7 +51,8 @@ static const struct output_column report_job_columns[] = {
     {"expires", "expires", OUTPUT_TIME},
 };
 static const struct output_column report_count_columns[] = {
-    {"ordered", "ordered", OUTPUT_TEXT},     {"identified", "identified", OUTPUT_TEXT},
+    {"ordered", "ordered", OUTPUT_TEXT},     {"done", "done", OUTPUT_TEXT},
+    {"secured", "secured", OUTPUT_TEXT},     {"identified", "identified", OUTPUT_TEXT},
     {"failed", "failed", OUTPUT_TEXT},       {"reserved", "reserved", OUTPUT_TEXT},
     {"remaining", "remaining", OUTPUT_TEXT},
 };
@@ -81,6 +88,12 @@ static int create(const struct option_list *operands, struct error *error) {
                   arguments.firmware, "uids", uids);
     if (arguments.assurance != NULL)
         (void)json_object_set_new(request, "assurance", json_string(arguments.assurance));
+    if (arguments.bl2 != NULL)
+        (void)json_object_set_new(request, "bl2_id", json_string(arguments.bl2));
+    if (arguments.bl3 != NULL)
+        (void)json_object_set_new(request, "bl3_id", json_string(arguments.bl3));
+    if (arguments.debug != NULL)
+        (void)json_object_set_new(request, "debug", json_string(arguments.debug));
     return output_answer(command_post("/v1/jobs", request, error), NULL, job_columns, JOB_COLUMNS);
 }
 
@@ -135,7 +148,7 @@ static int report(const struct option_list *operands, struct error *error) {
     if (answer == NULL || command_common.json)
         return output_answer(answer, NULL, NULL, 0);
     output_fields(stdout, report_job_columns, 4, json_object_get(answer, "job"));
-    output_fields(stdout, report_count_columns, 5, json_object_get(answer, "counts"));
+    output_fields(stdout, report_count_columns, 7, json_object_get(answer, "counts"));
     output_fields(stdout, report_yield_columns, 3, answer);
     (void)fputc('\n', stdout);
     output_table(stdout, report_unit_columns, 8, json_object_get(answer, "units"));
@@ -151,6 +164,12 @@ static const struct option_entry create_entries[] = {
     {OPTION_TEXT, "family", "NAME", "chip family", &arguments.family, OPTION_REQUIRED},
     {OPTION_TEXT, "firmware", "ID", "DevAuth image from the firmware store", &arguments.firmware,
      OPTION_REQUIRED},
+    {OPTION_TEXT, "bl2", "ID", "bootloader to install, from the firmware store", &arguments.bl2,
+     OPTION_OPTIONAL},
+    {OPTION_TEXT, "bl3", "ID", "application to install; without both a job ends at the identity",
+     &arguments.bl3, OPTION_OPTIONAL},
+    {OPTION_TEXT, "debug", "STATE", "locked (default), or open: boards for the desk, never locked",
+     &arguments.debug, OPTION_OPTIONAL},
     {OPTION_TEXT, "expires", "TIME", "2026-12-31, 2026-12-31T12:00:00Z, +30d (default), +12h",
      &arguments.expires, OPTION_OPTIONAL},
     {OPTION_LIST, "uid", "UID", "a chip that may be made; may be repeated", &arguments.uids,

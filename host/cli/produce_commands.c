@@ -3,16 +3,17 @@
 #include "cli/control.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/site.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 static struct {
-    struct option_list sites;
-    struct option_list boards;
+    struct site_options sites;
     uint64_t units;
+    bool dry_run;
+    bool check;
 } arguments;
 
 static const struct output_column failed_columns[] = {
@@ -23,76 +24,10 @@ static const struct output_column failed_columns[] = {
 
 static const struct output_column result_columns[] = {
     {"identified", "identified", OUTPUT_TEXT},
+    {"done", "done", OUTPUT_TEXT},
     {"failed", "failed", OUTPUT_TEXT},
     {"remaining", "remaining", OUTPUT_TEXT},
 };
-
-/* "NAME=DEBUG,UART" */
-static json_t *parse_site(const char *text, struct error *error) {
-    const char *equals = strchr(text, '=');
-    const char *comma = equals == NULL ? NULL : strchr(equals, ',');
-
-    if (comma == NULL || equals == text || comma == equals + 1 || comma[1] == '\0' ||
-        strchr(comma + 1, ',') != NULL) {
-        (void)error_set(error, ERROR_USAGE, "--site %s: not NAME=DEBUG,UART", text);
-        (void)error_hint(error, "for example --site left=tcp:localhost:3333,/dev/ttyACM0");
-        return NULL;
-    }
-    return json_pack("{s:s%,s:s%,s:s}", "name", text, (size_t)(equals - text), "debug", equals + 1,
-                     (size_t)(comma - equals - 1), "uart", comma + 1);
-}
-
-/* A virtual board's folder; the last part of its path names the site. */
-static json_t *board_site(const char *folder) {
-    size_t size = strlen(folder);
-
-    while (size > 1 && folder[size - 1] == '/')
-        size--;
-    size_t start = size;
-    while (start > 0 && folder[start - 1] != '/')
-        start--;
-    int length = (int)size;
-    char debug[512];
-    char uart[512];
-    (void)snprintf(debug, sizeof(debug), "unix:%.*s/debug", length, folder);
-    (void)snprintf(uart, sizeof(uart), "unix:%.*s/uart", length, folder);
-    return json_pack("{s:s%,s:s,s:s}", "name", folder + start, size - start, "debug", debug, "uart",
-                     uart);
-}
-
-static int add_site(json_t *sites, json_t *site, struct error *error) {
-    size_t index = 0;
-    const json_t *other = NULL;
-
-    if (site == NULL)
-        return -1;
-    const char *name = json_string_value(json_object_get(site, "name"));
-    json_array_foreach(sites, index, other) {
-        if (strcmp(name, json_string_value(json_object_get(other, "name"))) == 0) {
-            (void)error_set(error, ERROR_USAGE, "two sites are called %s", name);
-            json_decref(site);
-            return -1;
-        }
-    }
-    return json_array_append_new(sites, site);
-}
-
-static json_t *read_sites(struct error *error) {
-    json_t *sites = json_array();
-    int result = 0;
-
-    for (size_t i = 0; i < arguments.sites.count && result == 0; i++)
-        result = add_site(sites, parse_site(arguments.sites.items[i], error), error);
-    for (size_t i = 0; i < arguments.boards.count && result == 0; i++)
-        result = add_site(sites, board_site(arguments.boards.items[i]), error);
-    if (result == 0 && json_array_size(sites) == 0)
-        result = error_set(error, ERROR_USAGE, "give at least one --site or --board");
-    if (result != 0) {
-        json_decref(sites);
-        return NULL;
-    }
-    return sites;
-}
 
 static void on_event(void *context, const json_t *event) {
     progress_event(context, event);
@@ -134,17 +69,70 @@ static int finish(const json_t *result) {
     } else {
         print_failures(result);
         (void)fputc('\n', stdout);
-        output_fields(stdout, result_columns, 3, result);
+        output_fields(stdout, result_columns, 4, result);
     }
     return json_integer_value(json_object_get(result, "failed")) > 0 ? COMMAND_EXIT_UNITS_FAILED
                                                                      : 0;
+}
+
+static const struct output_column check_site_columns[] = {
+    {"SITE", "site", OUTPUT_TEXT},
+    {"POWER", "power", OUTPUT_TEXT},
+    {"DEBUG PORT", "debug", OUTPUT_TEXT},
+    {"UART", "uart", OUTPUT_TEXT},
+    {"WHAT IS WRONG", "problem", OUTPUT_TEXT},
+};
+
+static const char *text_of(const json_t *object, const char *member, const char *part) {
+    const char *text = json_string_value(json_object_get(json_object_get(object, member), part));
+
+    return text != NULL ? text : "";
+}
+
+/* {debug, uart} of a site are objects; a table wants words. */
+static json_t *check_row(const json_t *site) {
+    const char *problem = text_of(site, "debug", "message");
+
+    if (problem[0] == '\0')
+        problem = text_of(site, "uart", "message");
+    return json_pack("{s:O,s:O,s:s,s:s,s:s}", "site", json_object_get(site, "site"), "power",
+                     json_object_get(site, "power"), "debug", text_of(site, "debug", "state"),
+                     "uart", text_of(site, "uart", "state"), "problem", problem);
+}
+
+static void print_part(const json_t *result, const char *member) {
+    const json_t *part = json_object_get(result, member);
+    bool is_ok = json_is_true(json_object_get(part, "ok"));
+
+    (void)printf("%-10s %s%s%s\n", member, is_ok ? "ok" : "NOT OK", is_ok ? "" : ": ",
+                 text_of(result, member, "message"));
+}
+
+static int finish_check(const json_t *result) {
+    json_t *rows = json_array();
+    size_t index = 0;
+    json_t *site = NULL;
+
+    if (command_common.json) {
+        output_json_line(stdout, result);
+    } else {
+        json_array_foreach(json_object_get(result, "sites"), index, site)(void)
+            json_array_append_new(rows, check_row(site));
+        output_table(stdout, check_site_columns, 5, rows);
+        print_part(result, "server");
+        print_part(result, "firmware");
+        (void)printf("%-10s %lld\n", "remaining",
+                     (long long)json_integer_value(json_object_get(result, "remaining")));
+    }
+    json_decref(rows);
+    return json_is_true(json_object_get(result, "ok")) ? 0 : COMMAND_EXIT_UNITS_FAILED;
 }
 
 static int produce(const struct option_list *operands, struct error *error) {
     static struct progress progress;
     size_t index = 0;
     json_t *site = NULL;
-    json_t *sites = read_sites(error);
+    json_t *sites = site_options_read(&arguments.sites, error);
     struct control *control = sites == NULL ? NULL : command_programmer(error);
 
     if (control == NULL) {
@@ -157,9 +145,13 @@ static int produce(const struct option_list *operands, struct error *error) {
     json_t *parameters = json_pack("{s:s,s:o}", "job_id", operands->items[0], "sites", sites);
     if (arguments.units > 0)
         (void)json_object_set_new(parameters, "units", json_integer((json_int_t)arguments.units));
+    if (arguments.dry_run)
+        (void)json_object_set_new(parameters, "dry_run", json_true());
+    if (arguments.check)
+        (void)json_object_set_new(parameters, "check", json_true());
     json_t *result = control_call(control, "produce", parameters, on_event, &progress, error);
     progress_finish(&progress);
-    int exit_code = result == NULL ? -1 : finish(result);
+    int exit_code = result == NULL ? -1 : arguments.check ? finish_check(result) : finish(result);
     json_decref(result);
     control_close(control);
     return exit_code;
@@ -167,9 +159,13 @@ static int produce(const struct option_list *operands, struct error *error) {
 
 static const struct option_entry produce_entries[] = {
     {OPTION_LIST, "site", "NAME=DEBUG,UART", "a target's debug port and UART; may be repeated",
-     &arguments.sites, OPTION_OPTIONAL},
-    {OPTION_LIST, "board", "DIR", "a virtual board; may be repeated", &arguments.boards,
+     &arguments.sites.sites, OPTION_OPTIONAL},
+    {OPTION_LIST, "board", "DIR", "a virtual board; may be repeated", &arguments.sites.boards,
      OPTION_OPTIONAL},
+    {OPTION_FLAG, "dry-run", NULL, "stop where something would be counted or written for good",
+     &arguments.dry_run, OPTION_OPTIONAL},
+    {OPTION_FLAG, "check", NULL, "test cables, power, server and remaining count; begin nothing",
+     &arguments.check, OPTION_OPTIONAL},
     {OPTION_NUMBER, "units", "N", "stop after N units", &arguments.units, OPTION_OPTIONAL},
     COMMAND_PROGRAMMER_OPTION,
     COMMAND_JSON_OPTION};

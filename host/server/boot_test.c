@@ -82,12 +82,12 @@ static int end(void **state) {
 }
 
 static void make_job(const char *debug) {
-    json_t *answer = test_post(
-        world.admin, "/v1/jobs",
-        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:s, s:s}", "product", "lamp",
-                  "programmer_id", programmer.id, "count", 5, "expires", (json_int_t)9999999999,
-                  "chip_family", "TEST", "devauth_id", world.devauth_id, "bl2_id", bl2_id, "bl3_id",
-                  bl3_id, "debug", debug));
+    json_t *answer =
+        test_post(world.admin, "/v1/jobs",
+                  json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:s, s:s}", "product", "lamp",
+                            "programmer_id", programmer.id, "count", 5, "expires",
+                            (json_int_t)9999999999, "chip_family", "TEST", "devauth_id",
+                            world.devauth_id, "bl2_id", bl2_id, "bl3_id", bl3_id, "debug", debug));
 
     snprintf(unit.job.id, sizeof unit.job.id, "%s",
              json_string_value(json_object_get(answer, "id")));
@@ -135,8 +135,8 @@ static char *path_of(const char *what) {
 
 static void challenge(const char *step) {
     struct error error;
-    json_t *answer = test_post(programmer.client, path_of("challenges"),
-                               json_pack("{s:s}", "step", step));
+    json_t *answer =
+        test_post(programmer.client, path_of("challenges"), json_pack("{s:s}", "step", step));
 
     assert_int_equal(json_read_hex(answer, "nonce_hex", unit.nonce, 32, &error), 0);
     assert_int_equal(json_integer_value(json_object_get(answer, "expires_in")), 60);
@@ -266,9 +266,9 @@ static void release_bl2(void) {
     assert_int_equal(json_read_hex(answer, "key_hash_hex", key_hash, 32, &error), 0);
     json_decref(answer);
     snprintf(path, sizeof path, "/v1/firmware/%s/content", bl2_id);
-    assert_int_equal(http_client_send(programmer.client, "GET", path, NULL, bytes_of(NULL, 0),
-                                      &content, &error),
-                     0);
+    assert_int_equal(
+        http_client_send(programmer.client, "GET", path, NULL, bytes_of(NULL, 0), &content, &error),
+        0);
     memset(slot, 0xFF, sizeof slot);
     memcpy(slot, content.body.data, content.body.size);
     memcpy(slot + content.body.size, tlvs, size);
