@@ -56,6 +56,7 @@ extern const struct command firmware_commands[];
 extern const struct command job_commands[];
 extern const struct command package_commands[];
 extern const struct command produce_commands[];
+extern const struct command chip_commands[];
 extern const struct command device_commands[];
 extern const struct command chip_commands[];
 

@@ -1,13 +1,12 @@
 /* nusec device list | show | revoke | rma | certificate */
 #include "cli/command.h"
+#include "cli/confirm.h"
+#include "cli/measured.h"
 #include "cli/output.h"
 
 #include "base/file.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 static struct {
     const char *job;
@@ -22,7 +21,7 @@ static struct {
 static const struct output_column list_columns[] = {
     {"ID", "uid", OUTPUT_TEXT},
     {"PUB KEY", "auth_public_key_hex", OUTPUT_SHORT},
-    {"ROTPK", "rotpk_hex", OUTPUT_SHORT},
+    {"SECURE BOOT KEY", "rotpk_hex", OUTPUT_SHORT},
     {"PK_BL3", "pk_bl3_hex", OUTPUT_SHORT},
     {"CERTIFICATE", "certificate_state", OUTPUT_TEXT},
     {"REVOKE CERT", "revoked", OUTPUT_TIME},
@@ -70,41 +69,6 @@ static int list(const struct option_list *operands, struct error *error) {
     return output_answer(answer, "devices", list_columns, 8);
 }
 
-static const struct output_column boot_columns[] = {
-    {"measured", "measured_at", OUTPUT_TIME},
-    {"stage", "stage", OUTPUT_TEXT},
-    {"life cycle", "life_cycle", OUTPUT_TEXT},
-};
-static const struct output_column image_columns[] = {
-    {"version", "version", OUTPUT_TEXT},
-    {"security counter", "security_counter", OUTPUT_TEXT},
-    {"chip's counter", "chip_counter", OUTPUT_TEXT},
-    {"image hash", "digest_hex", OUTPUT_TEXT},
-    {"key hash in OTP", "key_hash_hex", OUTPUT_TEXT},
-};
-
-static void print_image(const json_t *boot, const char *member, const char *title) {
-    (void)printf("\n%s\n", title);
-    output_fields(stdout, image_columns, 5, json_object_get(boot, member));
-}
-
-/* What the chip measured last, under its own signature. */
-static void print_boot(const json_t *boot) {
-    size_t index = 0;
-    json_t *flag = NULL;
-
-    if (!json_is_object(boot))
-        return;
-    (void)fputc('\n', stdout);
-    output_fields(stdout, boot_columns, 3, boot);
-    (void)printf("flags     ");
-    json_array_foreach(json_object_get(boot, "flags"), index, flag)(void)
-        printf(" %s", json_string_value(flag));
-    (void)fputc('\n', stdout);
-    print_image(boot, "bl2", "BL2 (bootloader)");
-    print_image(boot, "bl3", "BL3 (application)");
-}
-
 static int show(const struct option_list *operands, struct error *error) {
     char *path = command_path("/v1/devices/%s", operands->items[0]);
     json_t *answer = command_get(path, error);
@@ -113,12 +77,39 @@ static int show(const struct option_list *operands, struct error *error) {
     if (answer == NULL || command_common.json)
         return output_answer(answer, NULL, NULL, 0);
     output_fields(stdout, show_columns, SHOW_COLUMNS, answer);
-    print_boot(json_object_get(answer, "boot"));
+    const json_t *boot = json_object_get(answer, "boot");
+    (void)printf("\n%s\n", json_is_object(boot) ? "What the chip measured last, signed by it:"
+                                                : "The chip has not been measured.");
+    if (json_is_object(boot))
+        measured_print(stdout, boot);
     json_decref(answer);
     return 0;
 }
 
-static int revoke_certificate(const struct option_list *operands, struct error *error) {
+static int rma(const struct option_list *operands, struct error *error) {
+    const char *uid = operands->items[0];
+    char question[256];
+
+    (void)snprintf(
+        question, sizeof(question),
+        "The certificate of %s will be revoked. Whoever holds the chip may then erase its\n"
+        "keys and firmware and open its debug port. It never comes back into service.",
+        uid);
+    if (confirm(arguments.yes, question, uid, error) != 0)
+        return -1;
+    char *path = command_path("/v1/devices/%s/rma", uid);
+    json_t *answer = command_post(path, json_pack("{s:s}", "reason", arguments.reason), error);
+    free(path);
+    if (answer == NULL || command_common.json)
+        return output_answer(answer, NULL, NULL, 0);
+    (void)printf(
+        "RMA of %s is authorised; now: nusec chip rma %s --board DIR|--site NAME=DEBUG,UART\n", uid,
+        uid);
+    json_decref(answer);
+    return 0;
+}
+
+static int revoke(const struct option_list *operands, struct error *error) {
     char *path = command_path("/v1/devices/%s/revoke", operands->items[0]);
     json_t *answer = command_post(path, json_pack("{s:s}", "reason", arguments.reason), error);
 
@@ -126,39 +117,6 @@ static int revoke_certificate(const struct option_list *operands, struct error *
     if (answer == NULL || command_common.json)
         return output_answer(answer, NULL, NULL, 0);
     (void)printf("revoked %s\n", operands->items[0]);
-    json_decref(answer);
-    return 0;
-}
-
-/* Typed in by a person at a terminal, or --yes. */
-static int confirm(const char *uid, struct error *error) {
-    char answer[64] = "";
-
-    if (arguments.yes)
-        return 0;
-    if (!isatty(STDIN_FILENO))
-        return error_set(error, ERROR_USAGE, "without a terminal this needs --yes");
-    (void)fprintf(stderr,
-                  "This revokes the certificate of %s and lets the chip be erased for good.\n"
-                  "Type the UID to go on: ",
-                  uid);
-    if (fgets(answer, sizeof(answer), stdin) == NULL)
-        answer[0] = '\0';
-    answer[strcspn(answer, "\n")] = '\0';
-    return strcasecmp(answer, uid) == 0 ? 0 : error_set(error, ERROR_USAGE, "nothing was done");
-}
-
-static int rma(const struct option_list *operands, struct error *error) {
-    if (confirm(operands->items[0], error) != 0)
-        return -1;
-    char *path = command_path("/v1/devices/%s/rma", operands->items[0]);
-    json_t *answer = command_post(path, json_pack("{s:s}", "reason", arguments.reason), error);
-
-    free(path);
-    if (answer == NULL || command_common.json)
-        return output_answer(answer, NULL, NULL, 0);
-    (void)printf("RMA of %s is authorised; the chip's keys and firmware go with: nusec chip rma\n",
-                 operands->items[0]);
     json_decref(answer);
     return 0;
 }
@@ -220,8 +178,8 @@ static const struct option_entry rma_entries[] = {
     COMMAND_JSON_OPTION};
 static const struct option_set rma_options = COMMAND_OPTION_SET(
     "nusec device rma", "UID --reason TEXT [options]",
-    "Revokes the certificate of a chip and lets a programmer erase the chip and open its debug\n"
-    "port. There is no way back.",
+    "Lets a chip be erased and opened for analysis: revokes its certificate and allows the permit\n"
+    "that `nusec chip rma` asks for. There is no way back.",
     rma_entries, 1, 1);
 
 static const struct option_entry certificate_entries[] = {
@@ -237,7 +195,7 @@ static const struct option_set certificate_options = COMMAND_OPTION_SET(
 
 const struct command device_commands[] = {{&list_options, list},
                                           {&show_options, show},
-                                          {&revoke_options, revoke_certificate},
+                                          {&revoke_options, revoke},
                                           {&rma_options, rma},
                                           {&certificate_options, certificate},
                                           {0}};

@@ -9,6 +9,7 @@
 #include "base/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define PACKAGE_LIMIT ((size_t)32 << 20)
 
@@ -19,16 +20,16 @@ static struct {
     const char *expires;
     const char *family;
     const char *firmware;
-    struct option_list uids;
-    const char *uid_file;
-    const char *assurance;
     const char *bl2;
     const char *bl3;
     const char *debug;
+    struct option_list uids;
+    const char *uid_file;
+    const char *assurance;
     const char *output;
 } arguments = {.expires = "+30d"};
 
-static const struct output_column job_columns[] = {
+static const struct output_column list_columns[] = {
     {"ID", "id", OUTPUT_TEXT},
     {"PRODUCT", "product", OUTPUT_TEXT},
     {"STATE", "state", OUTPUT_TEXT},
@@ -37,10 +38,32 @@ static const struct output_column job_columns[] = {
     {"EXPIRES", "expires", OUTPUT_TIME},
     {"PROGRAMMER", "programmer_id", OUTPUT_TEXT},
     {"FAMILY", "chip_family", OUTPUT_TEXT},
-    {"FIRMWARE", "devauth_id", OUTPUT_TEXT},
+    {"DEVAUTH", "devauth_id", OUTPUT_TEXT},
     {"BL2", "bl2_id", OUTPUT_TEXT},
     {"BL3", "bl3_id", OUTPUT_TEXT},
     {"DEBUG", "debug", OUTPUT_TEXT},
+};
+#define LIST_COLUMNS (sizeof(list_columns) / sizeof(list_columns[0]))
+
+static const struct output_column job_columns[] = {
+    {"id", "id", OUTPUT_TEXT},
+    {"product", "product", OUTPUT_TEXT},
+    {"state", "state", OUTPUT_TEXT},
+    {"count", "count", OUTPUT_TEXT},
+    {"used", "used", OUTPUT_TEXT},
+    {"remaining", "remaining", OUTPUT_TEXT},
+    {"expires", "expires", OUTPUT_TIME},
+    {"programmer", "programmer_id", OUTPUT_TEXT},
+    {"assurance", "assurance", OUTPUT_TEXT},
+    {"family", "chip_family", OUTPUT_TEXT},
+    {"UID list", "uid_list", OUTPUT_TEXT},
+    {"DevAuth", "devauth_id", OUTPUT_TEXT},
+    {"BL2", "bl2_id", OUTPUT_TEXT},
+    {"BL3", "bl3_id", OUTPUT_TEXT},
+    {"debug port", "debug", OUTPUT_TEXT},
+    {"package", "sequence", OUTPUT_TEXT},
+    {"created", "created", OUTPUT_TIME},
+    {"created by", "created_by", OUTPUT_TEXT},
 };
 #define JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
 
@@ -53,9 +76,10 @@ static const struct output_column report_job_columns[] = {
 static const struct output_column report_count_columns[] = {
     {"ordered", "ordered", OUTPUT_TEXT},     {"done", "done", OUTPUT_TEXT},
     {"secured", "secured", OUTPUT_TEXT},     {"identified", "identified", OUTPUT_TEXT},
-    {"failed", "failed", OUTPUT_TEXT},       {"reserved", "reserved", OUTPUT_TEXT},
+    {"reserved", "reserved", OUTPUT_TEXT},   {"failed", "failed", OUTPUT_TEXT},
     {"remaining", "remaining", OUTPUT_TEXT},
 };
+#define COUNT_COLUMNS (sizeof(report_count_columns) / sizeof(report_count_columns[0]))
 static const struct output_column report_yield_columns[] = {
     {"yield", "yield", OUTPUT_PERCENT},
     {"started", "started", OUTPUT_TIME},
@@ -72,10 +96,30 @@ static const struct output_column report_unit_columns[] = {
     {"REASON", "reason", OUTPUT_TEXT},
 };
 
+static void set_text(json_t *request, const char *member, const char *text) {
+    if (text != NULL)
+        (void)json_object_set_new(request, member, json_string(text));
+}
+
+/* Half of an order for firmware would only be noticed when the package is exported. */
+static int check_firmware(struct error *error) {
+    bool has_firmware = arguments.bl2 != NULL || arguments.bl3 != NULL;
+
+    if (has_firmware && (arguments.bl2 == NULL || arguments.bl3 == NULL))
+        return error_set(error, ERROR_USAGE, "--bl2 and --bl3 belong together");
+    if (arguments.debug == NULL)
+        return 0;
+    if (strcmp(arguments.debug, "locked") != 0 && strcmp(arguments.debug, "open") != 0)
+        return error_set(error, ERROR_USAGE, "--debug is locked or open, not %s", arguments.debug);
+    return has_firmware ? 0 : error_set(error, ERROR_USAGE, "--debug needs --bl2 and --bl3");
+}
+
 static int create(const struct option_list *operands, struct error *error) {
     uint64_t expires = 0;
 
     (void)operands;
+    if (check_firmware(error) != 0)
+        return -1;
     if (moment_parse(arguments.expires, clock_now_s(&clock_system), &expires, error) != 0)
         return error_prefix(error, "--expires");
     json_t *uids = uid_list_read(&arguments.uids, arguments.uid_file, error);
@@ -86,20 +130,16 @@ static int create(const struct option_list *operands, struct error *error) {
                   arguments.programmer_id, "count", (json_int_t)arguments.count, "expires",
                   (json_int_t)expires, "chip_family", arguments.family, "devauth_id",
                   arguments.firmware, "uids", uids);
-    if (arguments.assurance != NULL)
-        (void)json_object_set_new(request, "assurance", json_string(arguments.assurance));
-    if (arguments.bl2 != NULL)
-        (void)json_object_set_new(request, "bl2_id", json_string(arguments.bl2));
-    if (arguments.bl3 != NULL)
-        (void)json_object_set_new(request, "bl3_id", json_string(arguments.bl3));
-    if (arguments.debug != NULL)
-        (void)json_object_set_new(request, "debug", json_string(arguments.debug));
+    set_text(request, "assurance", arguments.assurance);
+    set_text(request, "bl2_id", arguments.bl2);
+    set_text(request, "bl3_id", arguments.bl3);
+    set_text(request, "debug", arguments.debug);
     return output_answer(command_post("/v1/jobs", request, error), NULL, job_columns, JOB_COLUMNS);
 }
 
 static int list(const struct option_list *operands, struct error *error) {
     (void)operands;
-    return output_answer(command_get("/v1/jobs", error), "jobs", job_columns, JOB_COLUMNS);
+    return output_answer(command_get("/v1/jobs", error), "jobs", list_columns, LIST_COLUMNS);
 }
 
 static int show(const struct option_list *operands, struct error *error) {
@@ -148,7 +188,7 @@ static int report(const struct option_list *operands, struct error *error) {
     if (answer == NULL || command_common.json)
         return output_answer(answer, NULL, NULL, 0);
     output_fields(stdout, report_job_columns, 4, json_object_get(answer, "job"));
-    output_fields(stdout, report_count_columns, 7, json_object_get(answer, "counts"));
+    output_fields(stdout, report_count_columns, COUNT_COLUMNS, json_object_get(answer, "counts"));
     output_fields(stdout, report_yield_columns, 3, answer);
     (void)fputc('\n', stdout);
     output_table(stdout, report_unit_columns, 8, json_object_get(answer, "units"));
@@ -166,9 +206,10 @@ static const struct option_entry create_entries[] = {
      OPTION_REQUIRED},
     {OPTION_TEXT, "bl2", "ID", "bootloader to install, from the firmware store", &arguments.bl2,
      OPTION_OPTIONAL},
-    {OPTION_TEXT, "bl3", "ID", "application to install; without both a job ends at the identity",
-     &arguments.bl3, OPTION_OPTIONAL},
-    {OPTION_TEXT, "debug", "STATE", "locked (default), or open: boards for the desk, never locked",
+    {OPTION_TEXT, "bl3", "ID", "application to install, with --bl2", &arguments.bl3,
+     OPTION_OPTIONAL},
+    {OPTION_TEXT, "debug", "STATE",
+     "locked (default) or open: boards for developers, whose debug port is never locked",
      &arguments.debug, OPTION_OPTIONAL},
     {OPTION_TEXT, "expires", "TIME", "2026-12-31, 2026-12-31T12:00:00Z, +30d (default), +12h",
      &arguments.expires, OPTION_OPTIONAL},
@@ -183,8 +224,10 @@ static const struct option_entry create_entries[] = {
 static const struct option_set create_options = COMMAND_OPTION_SET(
     "nusec job create",
     "--product NAME --programmer-id ID --count N --family NAME --firmware ID [options]",
-    "Opens a production job. Without UIDs any chip of the family may be made.", create_entries, 0,
-    0);
+    "Opens a production job. Without UIDs any chip of the family may be made. Without BL2 and BL3 "
+    "a\n"
+    "unit ends with its identity.",
+    create_entries, 0, 0);
 
 static const struct option_entry plain_entries[] = {COMMAND_PROFILE_OPTION, COMMAND_JSON_OPTION};
 static const struct option_set list_options = COMMAND_OPTION_SET(

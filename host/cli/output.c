@@ -55,6 +55,23 @@ void output_text(const json_t *object, const char *member, enum output_format fo
     make_printable(text);
 }
 
+void output_list(const json_t *list, char *text, size_t size) {
+    size_t used = 0;
+    size_t index = 0;
+    const json_t *item = NULL;
+
+    text[0] = '\0';
+    json_array_foreach(list, index, item) {
+        const char *word = json_is_string(item) ? json_string_value(item) : "?";
+        if (used + strlen(word) + 2 > size)
+            break;
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? "" : " ", word);
+    }
+    if (used == 0)
+        (void)snprintf(text, size, "-");
+    make_printable(text);
+}
+
 static size_t column_width(const struct output_column *column, const json_t *rows) {
     size_t width = strlen(column->title);
     char cell[CELL_SIZE];

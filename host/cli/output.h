@@ -47,6 +47,9 @@ void output_error(FILE *out, const struct error *error);
 void output_text(const json_t *object, const char *member, enum output_format format, char *text,
                  size_t size);
 
+/* The strings of an array, with blanks between; "-" if there are none. */
+void output_list(const json_t *list, char *text, size_t size);
+
 /* The result of a command: with --json the whole of `answer`, else its columns as fields or, when
  * `list` names an array member, as a table. Takes `answer` over; returns -1 if it is NULL. */
 int output_answer(json_t *answer, const char *list, const struct output_column *columns,

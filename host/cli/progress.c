@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define BAR_WIDTH       20
+#define BAR_WIDTH       (PROGRESS_BAR_SIZE - 1)
 #define LINE_SIZE       512
 #define DEFAULT_COLUMNS 80
 
@@ -54,22 +54,22 @@ static const char *message_of(const struct progress_site *site) {
     return strcmp(site->message, "-") == 0 ? "" : site->message;
 }
 
-static void make_bar(double percent, char bar[BAR_WIDTH + 1]) {
+void progress_bar(double percent, char bar[PROGRESS_BAR_SIZE]) {
     for (int i = 0; i < BAR_WIDTH; i++)
         bar[i] = percent * BAR_WIDTH >= 100.0 * (i + 1) ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
 }
 
 static void redraw(struct progress *progress) {
-    char bar[BAR_WIDTH + 1];
+    char bar[PROGRESS_BAR_SIZE];
     char line[LINE_SIZE];
 
     if (progress->drawn > 0)
         (void)fprintf(progress->out, "\033[%zuA", progress->drawn);
     for (size_t i = 0; i < progress->site_count; i++) {
         const struct progress_site *site = &progress->sites[i];
-        make_bar(site->percent, bar);
-        (void)snprintf(line, sizeof(line), "%-8s %s %-11s %6.1f s %s %s", site->name, bar,
+        progress_bar(site->percent, bar);
+        (void)snprintf(line, sizeof(line), "%-8s %s %-13s %6.1f s %s %s", site->name, bar,
                        site->state, site->seconds, site->uid, message_of(site));
         (void)fprintf(progress->out, "\r\033[K%.*s\n", (int)(progress->columns - 1), line);
     }
@@ -80,7 +80,7 @@ static void redraw(struct progress *progress) {
 static void print_line(FILE *out, const struct progress_site *site) {
     const char *message = message_of(site);
 
-    (void)fprintf(out, "%-8s %-12s %-32s %6.1f s%s%s\n", site->name, site->state, site->uid,
+    (void)fprintf(out, "%-8s %-13s %-32s %6.1f s%s%s\n", site->name, site->state, site->uid,
                   site->seconds, message[0] == '\0' ? "" : "  ", message);
     (void)fflush(out);
 }

@@ -45,4 +45,8 @@ void progress_event(struct progress *progress, const json_t *event);
 /* Leaves the last state of every site on the screen. */
 void progress_finish(struct progress *progress);
 
+/* A bar of fixed width for `percent`, as used in the lines of a terminal. */
+#define PROGRESS_BAR_SIZE 21
+void progress_bar(double percent, char bar[PROGRESS_BAR_SIZE]);
+
 #endif

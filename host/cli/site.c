@@ -69,3 +69,16 @@ json_t *site_options_read(const struct site_options *options, struct error *erro
     }
     return sites;
 }
+
+json_t *site_options_read_one(const struct site_options *options, struct error *error) {
+    json_t *sites = site_options_read(options, error);
+    json_t *site = NULL;
+
+    if (json_array_size(sites) == 1)
+        site = json_incref(json_array_get(sites, 0));
+    else if (sites != NULL)
+        (void)error_set(error, ERROR_USAGE, "give one --site or --board, not %zu",
+                        json_array_size(sites));
+    json_decref(sites);
+    return site;
+}

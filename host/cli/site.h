@@ -15,4 +15,7 @@ struct site_options {
  * with one name. */
 json_t *site_options_read(const struct site_options *options, struct error *error);
 
+/* The one site; NULL with ERROR_USAGE if none or more were given. */
+json_t *site_options_read_one(const struct site_options *options, struct error *error);
+
 #endif
