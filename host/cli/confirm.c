@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 int confirm(bool is_sure, const char *question, const char *answer, struct error *error) {
@@ -17,7 +18,7 @@ int confirm(bool is_sure, const char *question, const char *answer, struct error
     (void)fflush(stderr);
     if (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, answer) == 0)
+        if (strcasecmp(line, answer) == 0)
             return 0;
     }
     return error_set(error, ERROR_DENIED, "not confirmed: nothing was done");
