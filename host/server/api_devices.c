@@ -19,19 +19,24 @@ static json_t *upper(const void *data, size_t size) {
     return json_string(text);
 }
 
+static json_t *key_or_null(bool has_key, const uint8_t key[64]) {
+    return has_key ? api_hex(key, 64) : json_null();
+}
+
 /* The columns of the device table; what later stages of production fill is null until then. */
 static json_t *device_json(const struct api_call *call, const struct store_device *device) {
     return json_pack(
-        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:n, s:n, s:s, s:o, s:o}", "uid",
+        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "uid",
         upper(device->uid, STORE_UID_SIZE), "job_id", device->job_id, "unit_id",
         api_hex(device->unit_id, UNIT_ID_SIZE), "unit_state", unit_state_name(device->unit_state),
         "certificate_sha256_hex", api_hex(device->certificate_hash, 32), "certificate_serial_hex",
         api_hex(device->serial, UNIT_SERIAL_SIZE), "certificate_state",
         certificate_state(device, service_now(call->service)), "auth_public_key_hex",
         api_hex(device->auth_key, 64), "enc_public_key_hex", api_hex(device->enc_key, 64),
-        "tls_public_key_hex", api_hex(device->tls_key, 64), "rotpk_hex", "pk_bl3_hex",
-        "programmer_id", device->programmer_id, "issued", api_time(device->issued), "revoked",
-        api_time_or_null(device->revoked));
+        "tls_public_key_hex", api_hex(device->tls_key, 64), "rotpk_hex",
+        key_or_null(device->has_bl2_key, device->bl2_key), "pk_bl3_hex",
+        key_or_null(device->has_bl3_key, device->bl3_key), "programmer_id", device->programmer_id,
+        "issued", api_time(device->issued), "revoked", api_time_or_null(device->revoked));
 }
 
 struct device_list {
@@ -124,24 +129,6 @@ static const char *rma_state(const struct store_boot_state *state) {
     return state->rma_authorised != 0 ? "authorised" : "none";
 }
 
-/* The device's public boot keys, null until they were made. */
-static int add_boot_keys(const struct api_call *call, const struct store_device *device,
-                         json_t *object, struct error *error) {
-    static const char *const names[] = {[STORE_BL2] = "rotpk_hex", [STORE_BL3] = "pk_bl3_hex"};
-
-    for (int target = STORE_BL2; target <= STORE_BL3; target++) {
-        struct store_boot_key key;
-        int found =
-            store_boot_key_find(call->reader, device->uid, (enum store_target)target, &key, error);
-
-        if (found < 0)
-            return -1;
-        if (found == 1)
-            json_object_set_new(object, names[target], api_hex(key.public_key, 64));
-    }
-    return 0;
-}
-
 enum api_result api_device_show(struct api_call *call, struct error *error) {
     struct store_boot_state state;
     struct store_device device;
@@ -151,10 +138,6 @@ enum api_result api_device_show(struct api_call *call, struct error *error) {
         store_boot_state_read(call->reader, device.uid, &state, error) != 0)
         return API_FAILED;
     object = device_json(call, &device);
-    if (add_boot_keys(call, &device, object, error) != 0) {
-        json_decref(object);
-        return API_FAILED;
-    }
     json_object_set_new(object, "boot", measured_json(&state));
     json_object_set_new(object, "object_id_hex",
                         state.object_id_size == 0 ? json_null()

@@ -6,6 +6,8 @@
 
 #include "store/store_unit.h"
 
+#include <stdbool.h>
+
 struct store_device {
     uint8_t uid[STORE_UID_SIZE];
     char job_id[STORE_ID_MAX + 1];
@@ -21,6 +23,10 @@ struct store_device {
     uint64_t issued;
     uint64_t not_after;
     uint64_t revoked; /* 0: not revoked */
+    bool has_bl2_key; /* the device's own boot keys, made when first needed */
+    bool has_bl3_key;
+    uint8_t bl2_key[64];
+    uint8_t bl3_key[64];
 };
 
 struct store_device_filter {
