@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From blank virtual chips to certified ones, the way an OEM and its factory would do it. Everything
-# happens in ./demo, fresh each time, and every process started here ends with the script.
+# From blank virtual chips to certified ones that run the OEM's application behind secure boot, with
+# the debug port locked, the way an OEM and its factory would do it. Everything happens in ./demo,
+# fresh each time, and every process started here ends with the script.
 #
 #   UNITS   how many chips (default 4)
 #   SITES   how many targets the programmer drives at once (default: as many as units, at most 4)
@@ -13,6 +14,7 @@ UNITS=${UNITS:-4}
 SITES=${SITES:-$((UNITS < 4 ? UNITS : 4))}
 BUILD=${BUILD:-$PWD/build}
 LINE=${DEMO:-$PWD/demo}
+export LINE_FIRMWARE=1 # jobs install bootloader and application
 . scripts/line.bash
 
 step() {
@@ -51,7 +53,7 @@ check_certificates() {
         openssl x509 -in "$chain" -out "$LINE/certificates/$uid.pem"
         openssl verify -x509_strict -CAfile "$NUSEC_PROFILE/ca.pem" -untrusted "$chain" \
             "$LINE/certificates/$uid.pem" | sed "s|$LINE/||"
-    done < <(nusec device list --job "$1" --state identified --json | jq -r '.devices[].uid')
+    done < <(nusec device list --job "$1" --state=done --json | jq -r '.devices[].uid')
     local different
     different=$(for chain in "$LINE"/certificates/*.chain.pem; do
         openssl x509 -in "$chain" -noout -pubkey
@@ -66,6 +68,70 @@ check_request() {
     nusec device certificate "$uid" --csr --output "$LINE/certificates/$uid.csr"
     # its exit status is 0 even when it refuses
     openssl req -verify -noout -in "$LINE/certificates/$uid.csr" 2>&1 | grep 'verify OK' | sed "s|^|request of $uid: |"
+}
+
+# Cold start of every chip: it boots its application, nobody attaches to its debug port, and what it
+# measures then is what the server recorded when the unit was done.
+check_boots() {
+    local number shown
+    for ((number = 1; number <= UNITS; number++)); do
+        line_start_board "board-$number"
+        shown=$(nusec chip show --board "$LINE/board-$number" --compare --json) ||
+            fail "board-$number: $shown"
+        jq -e '.stage == "application" and .chain == "verified" and .measured.life_cycle == "secured"
+            and (.measured.flags | index("debug_locked"))' <<<"$shown" >/dev/null ||
+            fail "board-$number does not run its application with debug locked: $shown"
+        # the job is complete, so the check as a whole fails
+        { nusec produce "$1" --board "$LINE/board-$number" --check --json || true; } |
+            jq -e '.sites[0].debug.state == "refused"' >/dev/null ||
+            fail "board-$number: the debug port is not refused"
+        jq -r '"chip \(.uid): \(.stage) \(.measured.bl3.version) runs, debug refused, measurements as recorded"' \
+            <<<"$shown"
+        line_stop "board-$number"
+    done
+}
+
+# The same chip from both sides: what the server knows, what the chip says.
+show_one() {
+    local uid
+    line_start_board board-1
+    uid=$(nusec chip show --board "$LINE/board-1" --json | jq -r .uid)
+    nusec device show "$uid"
+    printf '\n-- the chip itself\n\n'
+    nusec chip show --board "$LINE/board-1" --compare
+    line_stop board-1
+}
+
+# A chip that is done is not made again: its own job is complete, and another job is refused.
+check_no_second_time() {
+    local answer status=0 other
+    other=$(line_order qemu 1) && nusec package import "$LINE/$other.package" >/dev/null
+    line_start_board board-1
+    answer=$(nusec produce "$1" --board "$LINE/board-1" --json) || status=$?
+    grep -q job_full <<<"$answer" || fail "a done chip was made again: $answer"
+    echo "the same flash again: refused, job_full"
+    status=0
+    answer=$(nusec produce "$other" --board "$LINE/board-1" --json) || status=$?
+    answer=$(tail -n 1 <<<"$answer")
+    jq -e '.units[0].state == "failed" and .remaining == 1' <<<"$answer" >/dev/null ||
+        fail "another job took a done chip: $answer"
+    [ "$status" -ne 0 ] || fail "another job took a done chip with exit code 0"
+    echo "the same flash under another job: $(jq -r '.units[0].reason' <<<"$answer")"
+    line_stop board-1
+}
+
+# A byte of the image in flash changed, as with a programmer that got at the flash chip.
+check_tampered() { # name offset decision stage
+    local copy=tampered-$1
+    line_copy_board board-1 "$copy"
+    line_tamper "$copy" "$2"
+    line_start_board "$copy"
+    line_wait "$copy" 30 nusec chip show --board "$LINE/$copy"
+    line_boot_log "$copy" | grep -qx "$3" || fail "$copy: $(line_boot_log "$copy")"
+    nusec chip show --board "$LINE/$copy" --json | jq -e --arg stage "$4" '.stage == $stage' >/dev/null ||
+        fail "$copy started an image that was changed"
+    echo "a changed byte in $1: boot log says $3, the chip stays in its $4"
+    line_stop "$copy"
 }
 
 # One board more than was ordered.
@@ -109,14 +175,25 @@ for ((made = 0; made < UNITS; made += batch)); do
     stop_boards
 done
 
-step "Checks"
+step "Checks: identities"
 check_certificates "$job"
 check_request "$job"
 check_job_is_full "$job"
+
+step "Checks: every chip boots its application from power-on"
+check_boots "$job"
+
+step "Checks: no second time, and no changed image"
+check_no_second_time "$job"
+check_tampered BL3 $((LINE_BL3_OFFSET + 0x410)) primary=hash bootloader
+check_tampered BL2 $((LINE_BL2_OFFSET + 0x410)) bl2=hash boot_rom
+
+step "One chip from both sides"
+show_one
 
 step "OEM: status report"
 nusec job report "$job"
 echo
 nusec device list --job "$job"
 echo
-echo "$UNITS certified virtual chips in $SECONDS s; everything is in ${LINE#"$PWD"/}/"
+echo "$UNITS virtual chips with an identity, secure boot and a locked debug port in $SECONDS s; everything is in ${LINE#"$PWD"/}/"

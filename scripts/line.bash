@@ -186,6 +186,30 @@ line_start_board() {
     line_wait "$name" 30 grep -q '^ready' "$LINE/log/$name.log"
 }
 
+# line_copy_board <name> <copy>: another board with the same flash, OTP and keys as a stopped one.
+line_copy_board() {
+    mkdir -p "$LINE/$2" && cp "$LINE/$1/flash.img" "$LINE/$2/flash.img"
+}
+
+# Where the images lie in flash.img (firmware/port: pages of 2 KiB).
+export LINE_BL2_OFFSET=0
+export LINE_BL3_OFFSET=$((44 * 2048))
+
+# line_tamper <name> <offset>: inverts a byte in the flash of a stopped board.
+line_tamper() {
+    perl -e '
+        open(my $flash, "+<:raw", $ARGV[0]) or die "$ARGV[0]: $!\n";
+        seek($flash, $ARGV[1], 0) and read($flash, my $byte, 1) == 1 or die "cannot read\n";
+        seek($flash, $ARGV[1], 0);
+        print $flash ~$byte or die "cannot write\n";
+        close($flash) or die "cannot write\n";' "$LINE/$1/flash.img" "$2"
+}
+
+# line_boot_log <name>: what the firmware decided about its images, a line each.
+line_boot_log() {
+    nusec-virtual-board --state "$LINE/$1" log
+}
+
 # line_board_control <name> <command>: power-cut, power-on, reset, status; prints the answer.
 line_board_control() {
     perl -MIO::Socket::UNIX -e '

@@ -48,6 +48,12 @@ static json_t *site_parameters(json_t *site, const char *uid) {
     return parameters;
 }
 
+static bool is_empty(const json_t *slot) {
+    const char *reason = json_string_value(json_object_get(slot, "reason"));
+
+    return reason != NULL && strcmp(reason, "empty") == 0;
+}
+
 static void print_slots(const json_t *boot) {
     static const struct {
         const char *member;
@@ -58,6 +64,10 @@ static void print_slots(const json_t *boot) {
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         json_t *row = json_copy(json_object_get(boot, slots[i].member));
         if (row != NULL) {
+            if (is_empty(row)) {
+                (void)json_object_del(row, "version");
+                (void)json_object_del(row, "security_counter");
+            }
             (void)json_object_set_new(row, "slot", json_string(slots[i].name));
             (void)json_array_append_new(rows, row);
         }

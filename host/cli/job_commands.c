@@ -67,24 +67,23 @@ static const struct output_column job_columns[] = {
 };
 #define JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
 
-static const struct output_column report_job_columns[] = {
+static const struct output_column report_columns[] = {
     {"job", "id", OUTPUT_TEXT},
     {"product", "product", OUTPUT_TEXT},
     {"state", "state", OUTPUT_TEXT},
     {"expires", "expires", OUTPUT_TIME},
-};
-static const struct output_column report_count_columns[] = {
-    {"ordered", "ordered", OUTPUT_TEXT},     {"done", "done", OUTPUT_TEXT},
-    {"secured", "secured", OUTPUT_TEXT},     {"identified", "identified", OUTPUT_TEXT},
-    {"reserved", "reserved", OUTPUT_TEXT},   {"failed", "failed", OUTPUT_TEXT},
+    {"ordered", "ordered", OUTPUT_TEXT},
+    {"done", "done", OUTPUT_TEXT},
+    {"secured", "secured", OUTPUT_TEXT},
+    {"identified", "identified", OUTPUT_TEXT},
+    {"reserved", "reserved", OUTPUT_TEXT},
+    {"failed", "failed", OUTPUT_TEXT},
     {"remaining", "remaining", OUTPUT_TEXT},
-};
-#define COUNT_COLUMNS (sizeof(report_count_columns) / sizeof(report_count_columns[0]))
-static const struct output_column report_yield_columns[] = {
     {"yield", "yield", OUTPUT_PERCENT},
     {"started", "started", OUTPUT_TIME},
     {"last", "last", OUTPUT_TIME},
 };
+#define REPORT_COLUMNS (sizeof(report_columns) / sizeof(report_columns[0]))
 static const struct output_column report_unit_columns[] = {
     {"UID", "uid", OUTPUT_TEXT},
     {"STATE", "state", OUTPUT_TEXT},
@@ -187,9 +186,11 @@ static int report(const struct option_list *operands, struct error *error) {
     free(path);
     if (answer == NULL || command_common.json)
         return output_answer(answer, NULL, NULL, 0);
-    output_fields(stdout, report_job_columns, 4, json_object_get(answer, "job"));
-    output_fields(stdout, report_count_columns, COUNT_COLUMNS, json_object_get(answer, "counts"));
-    output_fields(stdout, report_yield_columns, 3, answer);
+    json_t *shown = json_deep_copy(json_object_get(answer, "job"));
+    (void)json_object_update(shown, json_object_get(answer, "counts"));
+    (void)json_object_update_missing(shown, answer);
+    output_fields(stdout, report_columns, REPORT_COLUMNS, shown);
+    json_decref(shown);
     (void)fputc('\n', stdout);
     output_table(stdout, report_unit_columns, 8, json_object_get(answer, "units"));
     json_decref(answer);

@@ -69,7 +69,7 @@ static void redraw(struct progress *progress) {
     for (size_t i = 0; i < progress->site_count; i++) {
         const struct progress_site *site = &progress->sites[i];
         progress_bar(site->percent, bar);
-        (void)snprintf(line, sizeof(line), "%-8s %s %-13s %6.1f s %s %s", site->name, bar,
+        (void)snprintf(line, sizeof(line), "%-8s %s %-14s %6.1f s %s %s", site->name, bar,
                        site->state, site->seconds, site->uid, message_of(site));
         (void)fprintf(progress->out, "\r\033[K%.*s\n", (int)(progress->columns - 1), line);
     }
@@ -80,7 +80,7 @@ static void redraw(struct progress *progress) {
 static void print_line(FILE *out, const struct progress_site *site) {
     const char *message = message_of(site);
 
-    (void)fprintf(out, "%-8s %-13s %-32s %6.1f s%s%s\n", site->name, site->state, site->uid,
+    (void)fprintf(out, "%-8s %-14s %-32s %6.1f s%s%s\n", site->name, site->state, site->uid,
                   site->seconds, message[0] == '\0' ? "" : "  ", message);
     (void)fflush(out);
 }
