@@ -90,9 +90,13 @@ static void put_enc_key(const struct testing_board *board) {
     program(board, BOARD_KEYS_OFFSET + ENC_ROLE * BOARD_FLASH_PAGE, bytes_of(page, sizeof(page)));
 }
 
-void testing_firmware_provision(const struct testing_board *board) {
+void testing_firmware_put_key_hashes(const struct testing_board *board) {
     put_key_hash(board, &keys.bl2, OTP_BOOT_KEY_BL2_HASH, OTP_BOOT_KEY_BL2_VALID);
     put_key_hash(board, &keys.bl3, OTP_BOOT_KEY_BL3_HASH, OTP_BOOT_KEY_BL3_VALID);
+}
+
+void testing_firmware_provision(const struct testing_board *board) {
+    testing_firmware_put_key_hashes(board);
     put_enc_key(board);
     testing_firmware_mark(board, OTP_LIFE_PROVISIONED);
 }

@@ -20,6 +20,8 @@ uint32_t testing_slot_offset(enum testing_slot slot);
 
 /* Life cycle provisioned, both key hashes in OTP, ENC key in the key store. */
 void testing_firmware_provision(const struct testing_board *board);
+/* The key hashes alone, for a chip that has its identity; what is encrypted is not for it. */
+void testing_firmware_put_key_hashes(const struct testing_board *board);
 /* One OTP mark, validity entry or life-cycle state (devauth/otp_map.h). */
 void testing_firmware_mark(const struct testing_board *board, unsigned entry);
 

@@ -10,6 +10,7 @@
 #include "board/board_file.h"
 #include "crypto/crypto.h"
 #include "devauth/certificate.h"
+#include "virtual_board/testing_firmware.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +29,8 @@
 #define CORE_REGISTERS 16
 #define REGISTERS_SIZE ((size_t)4 * CORE_REGISTERS)
 #define SNAPSHOTS_MAX  4000
+#define STACK_SIZE     8192
+#define STACK_PAINT    0xA5
 
 /* All the proxy shows: the hidden RAM is the hole in the middle of SRAM. */
 static const struct {
@@ -264,6 +267,70 @@ static void no_key_in_any_dump(void **state) {
     assert_true(tried > 1000);
 }
 
+static void put_firmware(void) {
+    struct buffer bl2 = {0};
+    struct buffer bl3 = {0};
+    struct testing_image image = {.slot = TESTING_BL2, .counter = 1};
+
+    testing_firmware_load(ATTACK_BOARD_KIND, "bootloader.bin", &bl2);
+    testing_firmware_load(ATTACK_BOARD_KIND, "application.bin", &bl3);
+    testing_firmware_put_key_hashes(&unit.board);
+    image.payload = buffer_bytes(&bl2);
+    testing_firmware_put(&unit.board, &image);
+    image.slot = TESTING_PRIMARY;
+    image.payload = buffer_bytes(&bl3);
+    testing_firmware_put(&unit.board, &image);
+    buffer_free(&bl2);
+    buffer_free(&bl3);
+}
+
+/* The application's stack is at the start of SRAM, painted where it was never used, and again after
+ * each operation with a key: what is left shows less than the deepest use. */
+static void check_scrubbed_stack(void) {
+    uint8_t stack[STACK_SIZE];
+    struct debug_port *port = attach();
+    struct error error;
+    long unused = 0;
+
+    assert_int_equal(debug_port_read(port, BOARD_SRAM_ADDRESS, stack, sizeof(stack), &error), 0);
+    detach(port);
+    while (unused < STACK_SIZE && stack[unused] == STACK_PAINT)
+        unused++;
+    print_message("%ld bytes of stack show, of %ld that were used\n", STACK_SIZE - unused,
+                  testing_board_status(&unit.board, "stack_peak"));
+    assert_true(unused < STACK_SIZE);
+    assert_true(STACK_SIZE - unused < testing_board_status(&unit.board, "stack_peak"));
+}
+
+/* Its stack is where a debugger reads, and the AUTH key has just signed on it. */
+static void no_key_of_the_application(void **state) {
+    uint64_t deadline = clock_monotonic_ms() + READY_MS;
+    uint8_t private_key[KEY_SIZE];
+    uint8_t public_key[64];
+
+    (void)state;
+    load(attach());
+    assert_int_equal(provision(), STATUS_OK);
+    assert_string_equal(testing_board_control(&unit.board, "power-cut"), "ok");
+    put_firmware();
+    assert_string_equal(testing_board_control(&unit.board, "power-on"), "ok");
+    while (testing_board_status(&unit.board, "stage") != DEVAUTH_STAGE_APPLICATION)
+        assert_true(clock_monotonic_ms() < deadline);
+    /* The session stands, on the issued chain; this programmer wants more than the application
+     * gives anybody. */
+    assert_int_equal(board_unit_confirm(&unit, board_unit_path(&unit, "uart")), STATUS_DENIED);
+    assert_memory_equal(spdm_requester_peer_key(&unit.programmer.requester),
+                        unit.programmer.issued.auth_key, 64);
+    attach_and_dump("after a session with the application");
+    for (unsigned role = 0; role < KEY_ROLES; role++) {
+        assert_true(board_unit_key(&unit, role, private_key, public_key));
+        check_no_scalar(&dumps[0], private_key);
+    }
+    assert_true(contains(&dumps[0], test_identity_certificate(&unit.programmer.device)));
+    if (ATTACK_BOARD_KIND == BOARD_QEMU) /* a process has a stack of its own */
+        check_scrubbed_stack();
+}
+
 /* Each by a debugger of its own. */
 static void hidden_memory_is_refused(void **state) {
     static const struct {
@@ -404,7 +471,7 @@ static int clean_up(void **state) {
 
 static int prepare(void **state) {
     (void)state;
-    assert_int_equal(crypto_init(NULL, NULL), STATUS_OK);
+    testing_firmware_start(); /* crypto, too */
     board_unit_prepare(&unit, ATTACK_BOARD_KIND);
     return 0;
 }
@@ -418,6 +485,7 @@ static int finish(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_key_in_any_dump, make, clean_up),
+        cmocka_unit_test_setup_teardown(no_key_of_the_application, make, clean_up),
         cmocka_unit_test_setup_teardown(hidden_memory_is_refused, make, clean_up),
         cmocka_unit_test_setup_teardown(no_keys_while_attached, make, clean_up),
         cmocka_unit_test_setup_teardown(no_key_in_registers, make, clean_up),
