@@ -118,8 +118,10 @@ void uart_relay_prepare(const struct uart_relay *relay, struct pollfd fds[2]) {
 int uart_relay_timeout_ms(const struct uart_relay *relay) {
     const struct uart_direction *const directions[] = {&relay->to_chip, &relay->to_client};
 
+    /* Also when the line is ready by now: uart_relay_prepare, a moment ago, may have found it busy.
+     */
     for (size_t i = 0; i < sizeof(directions) / sizeof(directions[0]); i++) {
-        if (relay->baud != 0 && directions[i]->size > 0 && ready(relay, directions[i]) == 0)
+        if (relay->baud != 0 && directions[i]->size > 0)
             return 1; /* about eleven bytes at 115200 */
     }
     return -1;

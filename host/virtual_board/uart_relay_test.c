@@ -47,9 +47,10 @@ static int teardown(void **state) {
 /* One turn of the launcher's loop. */
 static void turn(int longest_ms) {
     struct pollfd fds[2];
-    int timeout = uart_relay_timeout_ms(&relay);
+    int timeout;
 
     uart_relay_prepare(&relay, fds);
+    timeout = uart_relay_timeout_ms(&relay);
     (void)poll(fds, 2, timeout >= 0 && timeout < longest_ms ? timeout : longest_ms);
     uart_relay_move(&relay, fds);
 }
@@ -102,6 +103,20 @@ static void the_rate_is_kept_by_a_late_launcher(void **state) {
     assert_true(got >= (ssize_t)BYTES_PER_SECOND / 5); /* what 200 ms carried, not one turn's */
 }
 
+/* The line becomes free between the two questions. */
+static void no_moment_is_missed(void **state) {
+    struct pollfd fds[2];
+    uint8_t byte = 1;
+
+    (void)state;
+    start(BAUD);
+    assert_int_equal(send(client, &byte, 1, 0), 1);
+    turn(1);
+    uart_relay_prepare(&relay, fds);
+    (void)poll(NULL, 0, 2);
+    assert_int_equal(uart_relay_timeout_ms(&relay), 1);
+}
+
 static void an_idle_line_does_not_catch_up(void **state) {
     uint8_t buffer[2000];
 
@@ -144,6 +159,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(bytes_take_their_time_both_ways, teardown),
         cmocka_unit_test_teardown(the_rate_is_kept_by_a_late_launcher, teardown),
+        cmocka_unit_test_teardown(no_moment_is_missed, teardown),
         cmocka_unit_test_teardown(an_idle_line_does_not_catch_up, teardown),
         cmocka_unit_test_teardown(without_a_rate_nothing_waits, teardown),
         cmocka_unit_test_teardown(a_power_cut_loses_what_was_on_the_line, teardown),

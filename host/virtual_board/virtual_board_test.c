@@ -473,6 +473,64 @@ static void a_power_cut_ends_the_attachment(void **state) {
     debug_port_close(port);
 }
 
+static void a_slow_line_is_slow(void **state) {
+    uint64_t began;
+    int uart;
+
+    (void)state;
+    assert_int_equal(testing_board_stop(&board), 0);
+    board.options[0] = "--baud=300";
+    assert_int_equal(testing_board_start(&board), -1);
+    uart = testing_board_connect(&board, "uart");
+    began = clock_monotonic_ms();
+    assert_true(testing_chip_answers(uart, TIMEOUT_MS));
+    /* Request and answer have 15 bytes and more each, at 30 a second. */
+    assert_true(clock_monotonic_ms() - began >= 1000);
+    close(uart);
+}
+
+static void impossible_options_are_refused(void **state) {
+    static const char *const impossible[] = {"--baud=299", "--baud=4000001", "--baud=x",
+                                             "--icount=11", "--delays=maybe"};
+
+    (void)state;
+    assert_int_equal(testing_board_stop(&board), 0);
+    for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
+        board.options[0] = impossible[i];
+        assert_int_equal(testing_board_start(&board), error_exit_code(ERROR_USAGE));
+    }
+}
+
+/* nusec-virtual-board --state DIR log: of a running board only. */
+static int print_log(void) {
+    char command[256];
+
+    (void)snprintf(command, sizeof(command), "%s --state %s log >%s/log.txt 2>&1",
+                   NUSEC_VIRTUAL_BOARD, board.directory, board.directory);
+    return system(command);
+}
+
+static void the_log_can_be_printed(void **state) {
+    struct buffer text = {0};
+    char path[128];
+
+    (void)state;
+    assert_string_equal(testing_board_control(&board, "power-cut"), "ok");
+    testing_board_poke(&board, BOARD_OTP_OFFSET + OTP_LIFE_PROVISIONED * OTP_ENTRY_SIZE, otp_valid,
+                       OTP_ENTRY_SIZE);
+    assert_string_equal(testing_board_control(&board, "power-on"), "ok");
+    while (testing_board_status(&board, "boot_log") == 0)
+        ;
+    assert_int_equal(print_log(), 0);
+    (void)snprintf(path, sizeof(path), "%s/log.txt", board.directory);
+    assert_int_equal(file_read(path, 4096, &text, &error), 0);
+    assert_int_equal(text.size, strlen("bl2=empty\n"));
+    assert_memory_equal(text.data, "bl2=empty\n", text.size);
+    buffer_free(&text);
+    assert_int_equal(testing_board_stop(&board), 0);
+    assert_int_not_equal(print_log(), 0);
+}
+
 static void two_launchers_on_one_board_are_refused(void **state) {
     struct testing_board second = board;
 
@@ -542,6 +600,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(other_files_are_not_loaded, setup, teardown),
         cmocka_unit_test(image_and_layout_agree),
         cmocka_unit_test_setup_teardown(a_power_cut_ends_the_attachment, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slow_line_is_slow, setup, teardown),
+        cmocka_unit_test_setup_teardown(impossible_options_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_log_can_be_printed, setup, teardown),
         cmocka_unit_test_setup_teardown(two_launchers_on_one_board_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_is_clean, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_launcher_takes_its_chip_along, setup, teardown),
