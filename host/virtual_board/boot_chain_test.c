@@ -344,7 +344,7 @@ static void images_fit_their_places(void **state) {
         struct bytes payload = buffer_bytes(images[i].payload);
         uint32_t first = BOARD_FILE_ADDRESS + testing_slot_offset(images[i].slot) + HEADER_SIZE;
         assert_int_equal(first % 0x400, 0);
-        assert_true(payload.size + HEADER_SIZE < images[i].pages * BOARD_FLASH_PAGE);
+        assert_true(payload.size + HEADER_SIZE < (size_t)images[i].pages * BOARD_FLASH_PAGE);
         assert_in_range(word_at(payload, 0), BOARD_SRAM_ADDRESS + 1,
                         BOARD_SRAM_ADDRESS + BOARD_SRAM_SIZE);
         assert_int_equal(word_at(payload, 4) % 2, 1);

@@ -64,14 +64,15 @@ static void put_key_hash(const struct testing_board *board, const struct key_pai
 static void program(const struct testing_board *board, uint32_t offset, struct bytes data) {
     uint32_t first = offset / BOARD_FLASH_UNIT;
     uint32_t end = (offset + (uint32_t)data.size + BOARD_FLASH_UNIT - 1) / BOARD_FLASH_UNIT;
-    uint8_t *units = malloc((size_t)(end / 8 - first / 8 + 1));
+    size_t size = end / 8 - first / 8 + 1;
+    uint8_t *units = malloc(size);
 
     assert_non_null(units);
     testing_board_poke(board, offset, data.data, data.size);
-    testing_board_peek(board, BOARD_UNITS_OFFSET + first / 8, units, end / 8 - first / 8 + 1);
+    testing_board_peek(board, BOARD_UNITS_OFFSET + first / 8, units, size);
     for (uint32_t unit = first; unit < end; unit++)
         units[unit / 8 - first / 8] &= (uint8_t) ~(1u << (unit % 8));
-    testing_board_poke(board, BOARD_UNITS_OFFSET + first / 8, units, end / 8 - first / 8 + 1);
+    testing_board_poke(board, BOARD_UNITS_OFFSET + first / 8, units, size);
     free(units);
 }
 

@@ -90,6 +90,32 @@ int testing_board_stop(struct testing_board *board) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+int testing_board_run(const struct testing_board *board, const char *operand, char *out,
+                      size_t capacity) {
+    int status = -1;
+    int output[2];
+    size_t size = 0;
+    ssize_t got;
+    pid_t child;
+
+    assert_int_equal(pipe2(output, O_CLOEXEC), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)dup2(output[1], STDOUT_FILENO);
+        (void)execl(NUSEC_VIRTUAL_BOARD, NUSEC_VIRTUAL_BOARD, "--state", board->directory, operand,
+                    (char *)NULL);
+        _exit(127);
+    }
+    close(output[1]);
+    while (size < capacity - 1 && (got = read(output[0], out + size, capacity - 1 - size)) > 0)
+        size += (size_t)got;
+    out[size] = '\0';
+    close(output[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {
     (void)status;
     (void)type;

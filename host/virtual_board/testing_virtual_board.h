@@ -23,6 +23,10 @@ void testing_board_make(struct testing_board *board, enum board_kind kind);
 int testing_board_start(struct testing_board *board);
 /* SIGTERM, and the exit code. */
 int testing_board_stop(struct testing_board *board);
+/* Runs `nusec-virtual-board --state DIRECTORY operand`: its exit code, and what it printed, cut off
+ * at `capacity`. */
+int testing_board_run(const struct testing_board *board, const char *operand, char *out,
+                      size_t capacity);
 /* Stops and removes everything. */
 void testing_board_remove(struct testing_board *board);
 

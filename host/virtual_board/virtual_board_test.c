@@ -501,18 +501,8 @@ static void impossible_options_are_refused(void **state) {
     }
 }
 
-/* nusec-virtual-board --state DIR log: of a running board only. */
-static int print_log(void) {
-    char command[256];
-
-    (void)snprintf(command, sizeof(command), "%s --state %s log >%s/log.txt 2>&1",
-                   NUSEC_VIRTUAL_BOARD, board.directory, board.directory);
-    return system(command);
-}
-
 static void the_log_can_be_printed(void **state) {
-    struct buffer text = {0};
-    char path[128];
+    char text[256];
 
     (void)state;
     assert_string_equal(testing_board_control(&board, "power-cut"), "ok");
@@ -521,14 +511,13 @@ static void the_log_can_be_printed(void **state) {
     assert_string_equal(testing_board_control(&board, "power-on"), "ok");
     while (testing_board_status(&board, "boot_log") == 0)
         ;
-    assert_int_equal(print_log(), 0);
-    (void)snprintf(path, sizeof(path), "%s/log.txt", board.directory);
-    assert_int_equal(file_read(path, 4096, &text, &error), 0);
-    assert_int_equal(text.size, strlen("bl2=empty\n"));
-    assert_memory_equal(text.data, "bl2=empty\n", text.size);
-    buffer_free(&text);
+    assert_int_equal(testing_board_run(&board, "log", text, sizeof(text)), 0);
+    assert_string_equal(text, "bl2=empty\n");
     assert_int_equal(testing_board_stop(&board), 0);
-    assert_int_not_equal(print_log(), 0);
+    assert_int_equal(testing_board_run(&board, "log", text, sizeof(text)),
+                     error_exit_code(ERROR_OFFLINE));
+    assert_int_equal(testing_board_run(&board, "logs", text, sizeof(text)),
+                     error_exit_code(ERROR_USAGE));
 }
 
 static void two_launchers_on_one_board_are_refused(void **state) {

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAYLOAD_MAX (1024u * 1024u)
+#define PAYLOAD_MAX 0x100000u
 
 static int write_file(const char *path, const uint8_t *data, size_t size, size_t padded) {
     FILE *file = fopen(path, "wb");
