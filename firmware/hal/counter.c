@@ -21,7 +21,7 @@ uint32_t counter_otp_max(enum hal_counter counter) {
 /* Cleared bits at the start of an entry, without a gap. */
 static uint32_t cleared_bits(const uint8_t data[HAL_OTP_ENTRY_SIZE]) {
     uint32_t count = 0;
-    while (count < BITS_PER_ENTRY && (data[count / 8] >> (count % 8) & 1u) == 0) {
+    while (count < BITS_PER_ENTRY && ((uint32_t)data[count / 8] >> (count % 8) & 1u) == 0) {
         count++;
     }
     return count;
