@@ -61,7 +61,7 @@ static json_t *flags_of(uint8_t flags) {
     json_t *list = json_array();
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if ((flags >> i & 1u) != 0)
+        if (((unsigned)flags >> i & 1u) != 0)
             (void)json_array_append_new(list, json_string(names[i]));
     }
     return list;
