@@ -51,6 +51,20 @@ enum status boot_trailer_write(const struct hal *hal, enum boot_slot slot,
     return boot_slot_program(hal, slot, cell->offset, cell->data, cell->size);
 }
 
+/* FLASH also for a cell that is not erased: one that a cut tore is not programmed again. */
+static enum status write_free(const struct hal *hal, const struct image_trailer_cell *cell) {
+    uint8_t now[IMAGE_TRAILER_CELL_SIZE];
+    uint8_t all = 0xFF;
+    enum status status = boot_slot_read(hal, BOOT_SLOT_PRIMARY, cell->offset, now, sizeof now);
+    for (size_t i = 0; i < sizeof now && status == STATUS_OK; i++) {
+        all &= now[i];
+    }
+    if (status == STATUS_OK && all != 0xFF) {
+        status = STATUS_FLASH;
+    }
+    return status == STATUS_OK ? boot_trailer_write(hal, BOOT_SLOT_PRIMARY, cell) : status;
+}
+
 static enum status note(const struct hal *hal, uint32_t event) {
     const struct image_trailer_layout layout = boot_trailer_layout(hal);
     enum status status = STATUS_FLASH;
@@ -61,14 +75,14 @@ static enum status note(const struct hal *hal, uint32_t event) {
         write_u16le(&writer, (uint16_t)event);
         write_u16le(&writer, (uint16_t)~event);
         write_u32le(&writer, 0xFFFFFFFFu);
-        status = boot_trailer_write(hal, BOOT_SLOT_PRIMARY, &cell);
+        status = write_free(hal, &cell);
     }
     return status;
 }
 
 enum status boot_trailer_record(const struct hal *hal, const struct image_trailer_cell *cell,
                                 uint32_t event) {
-    enum status status = boot_trailer_write(hal, BOOT_SLOT_PRIMARY, cell);
+    enum status status = write_free(hal, cell);
     return status == STATUS_FLASH ? note(hal, event) : status;
 }
 
