@@ -17,7 +17,6 @@ static struct {
     struct device device;
     struct spdm_responder responder;
     struct device_link link;
-    struct boot_findings findings;
 } stage;
 
 static const struct device_rules RULES = {
@@ -49,12 +48,12 @@ static enum status no_measurements(void *context, struct writer *blocks) {
     return STATUS_UNSUPPORTED;
 }
 
-/* Only a chip that knows which BL2 is its own, and has lost it. */
+/* Only a chip that knows which BL2 is its own, and has lost it: whoever asks here was not answered
+ * by a BL2, because it was refused or could not be started. */
 static bool may_recover(const struct device *device) {
     enum hal_life_cycle now = device->hal->life_cycle();
     return (now == HAL_LIFE_PROVISIONED || now == HAL_LIFE_SECURED) &&
-           device_otp_is_valid(device->hal, OTP_BOOT_KEY_BL2_VALID) &&
-           stage.findings.bl2.reason != IMAGE_ACCEPTED;
+           device_otp_is_valid(device->hal, OTP_BOOT_KEY_BL2_VALID);
 }
 
 static enum status recover_begin(struct device *device, struct bytes body,
@@ -136,8 +135,8 @@ static void serve(const struct hal *hal) {
     }
 }
 
-/* Erasing what is erased costs nothing; failing to erase leaves the next start to try again, with
- * debug open on a chip whose keys are gone first. */
+/* Keys first, then everything else of the OEM's. Debug is opened only by who returns from here: a
+ * chip that cannot erase stays shut. */
 static void erase_for_rma(const struct hal *hal) {
     for (unsigned role = 0; role < HAL_KEY_ROLES; role++) {
         while (hal->key_destroy((enum hal_key_role)role) != STATUS_OK) {
@@ -149,8 +148,18 @@ static void erase_for_rma(const struct hal *hal) {
     }
 }
 
+/* An OTP that does not answer reads as RMA too (hal/life_cycle.h). */
+static bool has_rma_mark(const struct hal *hal) {
+    uint8_t mark[OTP_ENTRY_SIZE];
+    return hal->otp_read(OTP_LIFE_RMA, mark) == STATUS_OK &&
+           memcmp(mark, otp_erased, sizeof mark) != 0;
+}
+
 void boot_rom_stage_prepare(const struct hal *hal) {
     enum hal_life_cycle now = hal->life_cycle();
+    while (now == HAL_LIFE_RMA && !has_rma_mark(hal)) {
+        hal->wait(); /* nothing is known: neither erase a good chip nor open its debug port */
+    }
     if (now != HAL_LIFE_BLANK) {
         /* A mark that a power cut tore counts already; completing it needs no new authority. */
         enum status status = hal->life_cycle_advance(now);
@@ -165,7 +174,8 @@ void boot_rom_stage_run(const struct hal *hal) {
     memset(&stage, 0, sizeof stage);
     /* Transcripts are hashed even without keys; a chip whose TRNG is dead stays silent. */
     if (crypto_init(hal->entropy, NULL) == STATUS_OK) {
-        boot_start_bl2(hal, &stage.findings);
+        struct boot_findings findings;
+        boot_start_bl2(hal, &findings);
         serve(hal);
     }
     for (;;) {
