@@ -3,10 +3,11 @@
  * chain, what it measures, permits after ROOT_HASH, installing images, restarting. DevAuth, the
  * bootloader and the application each hold one `struct device` and add their own to it.
  *
- *     device_start                      once
- *     device_run_command                from the responder's vendor operation, with the stage's
- * table device_measurements               from its measurement operation device_handle_bulk for
- * MCTP messages of lib/bulk device_sent                       when an answer has left
+ *     device_start          once
+ *     device_run_command    from the responder's vendor operation, with the stage's table
+ *     device_measurements   from its measurement operation
+ *     device_handle_bulk    for MCTP messages of lib/bulk
+ *     device_sent           when an answer has left
  *
  * Rules: docs/formats/devauth.md. Nothing here needs X.509 path validation.
  */

@@ -16,6 +16,7 @@ static enum status program_held(struct device_install *install, const struct hal
     enum status status =
         boot_slot_program(hal, install->slot, offset, install->held, sizeof install->held);
     install->held_size = 0;
+    install->flash_failed = status == STATUS_FLASH;
     return status;
 }
 
@@ -35,7 +36,6 @@ static enum status take(void *context, uint32_t offset, struct bytes data) {
             at += (uint32_t)sizeof install->held;
         }
     }
-    install->flash_failed = status == STATUS_FLASH;
     return status;
 }
 

@@ -103,18 +103,19 @@ static enum status lock(struct device *device, struct bytes arguments) {
 }
 
 /* The mark first: whatever is cut after it, the chip never runs firmware again. The boot ROM erases
- * the images, one of which is running now, before it opens debug. */
+ * the images, one of which is running now, before it opens debug; and the keys, should that fail
+ * here. */
 static enum status rma(struct device *device, struct bytes arguments) {
     const struct hal *hal = device->hal;
     enum status status = permit_parse_no_arguments(arguments);
     if (status == STATUS_OK) {
         status = hal->life_cycle_advance(HAL_LIFE_RMA);
+        device->pending_reboot = hal->life_cycle() == HAL_LIFE_RMA;
+        device->reboot_reason = HAL_BOOT_REQUESTED;
     }
     for (unsigned role = 0; role < HAL_KEY_ROLES && status == STATUS_OK; role++) {
         status = hal->key_destroy((enum hal_key_role)role);
     }
-    device->pending_reboot = status == STATUS_OK;
-    device->reboot_reason = HAL_BOOT_REQUESTED;
     return status;
 }
 
@@ -133,7 +134,7 @@ static const struct {
 } PERMITS[] = {
     {PERMIT_BOOT_KEY_HASH, LIFE(PROVISIONED), boot_key_hash},
     {PERMIT_LOCK, LIFE(PROVISIONED) | LIFE(SECURED), lock}, /* again: completes a torn mark */
-    {PERMIT_RMA, LIFE(PROVISIONED) | LIFE(SECURED) | LIFE(RMA), rma},
+    {PERMIT_RMA, LIFE(PROVISIONED) | LIFE(SECURED), rma},
     {PERMIT_OBJECT_ID, LIFE(PROVISIONED) | LIFE(SECURED), object_id},
 };
 

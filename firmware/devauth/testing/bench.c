@@ -107,11 +107,16 @@ enum status bench_boot(struct bench *bench) {
                            test_identity_certificate(&bench->pki.programmer));
 }
 
-static void put_message(struct bench *bench, uint8_t type, struct bytes message) {
+void bench_put_message(struct bench *bench, uint8_t type, struct bytes message,
+                       enum bench_tag tag) {
     uint8_t packet[MCTP_PACKET_MAX];
     struct writer packet_writer;
     struct writer frame;
-    mctp_send(&bench->endpoint, type, message);
+    if (tag == BENCH_TAG_NEW) {
+        mctp_send(&bench->endpoint, type, message);
+    } else {
+        mctp_send_again(&bench->endpoint, type, message);
+    }
     for (;;) {
         writer_init(&packet_writer, packet, sizeof packet);
         if (mctp_send_next(&bench->endpoint, &packet_writer) != STATUS_OK) {
@@ -123,7 +128,7 @@ static void put_message(struct bench *bench, uint8_t type, struct bytes message)
     }
 }
 
-static bool take_message(struct bench *bench, struct mctp_message *message) {
+bool bench_take_message(struct bench *bench, struct mctp_message *message) {
     bool taken = false;
     for (size_t i = 0; i < ram_chip.tx_size && !taken; i++) {
         struct bytes packet;
@@ -148,14 +153,14 @@ void bench_put(struct bench *bench) {
     uint8_t type = 0;
     writer_init(&writer, buffer, sizeof buffer);
     if (spdm_requester_output(&bench->requester, &writer, &type) == STATUS_OK) {
-        put_message(bench, type, writer_bytes(&writer));
+        bench_put_message(bench, type, writer_bytes(&writer), BENCH_TAG_NEW);
     }
 }
 
 void bench_take(struct bench *bench) {
     struct mctp_message message;
     enum status status = STATUS_LINK;
-    if (take_message(bench, &message)) {
+    if (bench_take_message(bench, &message)) {
         status = spdm_requester_input(&bench->requester, message.type, message.body, message.size);
     }
     if (status != STATUS_OK && spdm_requester_state(&bench->requester) == SPDM_REQUESTER_WAIT) {
@@ -173,11 +178,19 @@ enum status bench_result(const struct bench *bench) {
                                                                           : failure_of(bench);
 }
 
+void bench_turn(struct bench *bench) {
+    if (bench->turn != NULL) {
+        bench->turn(bench);
+        return;
+    }
+    while (device_link_poll(&bench->link) == DEVICE_LINK_ACTIVE) {
+    }
+}
+
 enum status bench_run(struct bench *bench) {
     for (unsigned round = 0; round < ROUNDS_MAX && bench_is_running(bench); round++) {
         bench_put(bench);
-        while (device_link_poll(&bench->link) == DEVICE_LINK_ACTIVE) {
-        }
+        bench_turn(bench);
         bench_take(bench);
     }
     return bench_result(bench);
@@ -199,7 +212,7 @@ enum status bench_start_connect(struct bench *bench, enum bench_session session)
     };
     uint8_t expected[32];
     memcpy(expected, bench->key_hash, sizeof expected);
-    if (bench->device.device.chain_is_issued) {
+    if (bench->expects_issued_chain || bench->device.device.chain_is_issued) {
         crypto_sha256(bytes_of(bench->keys.auth, 64), expected);
     }
     spdm_requester_init(&bench->requester, &config);
@@ -209,6 +222,19 @@ enum status bench_start_connect(struct bench *bench, enum bench_session session)
 
 enum status bench_connect(struct bench *bench, enum bench_session session) {
     return run_if_started(bench, bench_start_connect(bench, session));
+}
+
+enum status bench_challenge(struct bench *bench) {
+    return run_if_started(bench, spdm_requester_challenge(&bench->requester));
+}
+
+enum status bench_measurements(struct bench *bench, const uint8_t nonce[32], struct bytes *record) {
+    enum status status = run_if_started(
+        bench, spdm_requester_measurements(&bench->requester, SPDM_MEASUREMENT_ALL, nonce));
+    return status == STATUS_OK
+               ? spdm_measurement_verify(spdm_requester_measurement_transcript(&bench->requester),
+                                         bench->keys.auth, nonce, record)
+               : status;
 }
 
 enum status bench_open(struct bench *bench, enum bench_session session) {

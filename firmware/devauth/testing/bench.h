@@ -14,6 +14,9 @@
 #include "spdm/spdm_requester.h"
 
 struct bench {
+    /* Lets the chip take what is on its line. NULL: DevAuth below, which is polled. */
+    void (*turn)(struct bench *bench);
+    bool expects_issued_chain; /* whatever DevAuth below would answer with */
     /* chip */
     struct devauth_device device;
     struct device_link link;
@@ -58,7 +61,17 @@ enum status bench_start_connect(struct bench *bench, enum bench_session session)
 bool bench_is_running(const struct bench *bench);
 void bench_put(struct bench *bench);
 void bench_take(struct bench *bench);
+/* Messages beside SPDM: `put` under the tag of the one before if `again` says so; false if none
+ * came. */
+enum bench_tag { BENCH_TAG_NEW, BENCH_TAG_AGAIN };
+void bench_put_message(struct bench *bench, uint8_t type, struct bytes message, enum bench_tag tag);
+bool bench_take_message(struct bench *bench, struct mctp_message *message);
+void bench_turn(struct bench *bench);
 enum status bench_result(const struct bench *bench);
+
+/* CHALLENGE on slot 0, and signed measurements of everything with this nonce. */
+enum status bench_challenge(struct bench *bench);
+enum status bench_measurements(struct bench *bench, const uint8_t nonce[32], struct bytes *record);
 
 /* Connect, read slot 0, open a session. The chain must be ephemeral with the mailbox's key hash, or
  * the issued one if the chip has it. */
