@@ -42,7 +42,8 @@ uint32_t boot_slot_size(const struct hal *hal, enum boot_slot slot);
 MUST_USE enum status boot_verify(const struct hal *hal, enum boot_slot slot,
                                  struct image_report *report);
 
-/* Erases every page of the slot that is not blank. */
+/* Erases every page of the slot that is not blank. A page that a cut left looking blank refuses to
+ * be programmed: whoever meets one erases all of them. */
 MUST_USE enum status boot_erase_slot(const struct hal *hal, enum boot_slot slot);
 
 /* Asks for the image in the secondary slot, which was verified: a test swap, or a permanent one if
@@ -57,7 +58,7 @@ MUST_USE enum status boot_swap_wanted(const struct hal *hal, enum image_swap *sw
 MUST_USE enum status boot_confirm(const struct hal *hal);
 bool boot_is_confirmed(const struct hal *hal);
 
-/* What a start found; for BOOT_STATE. */
+/* What a start found; a reason of 0: it did not look. */
 struct boot_findings {
     struct image_report bl2;
     struct image_report primary;
@@ -69,8 +70,10 @@ struct boot_findings {
 void boot_start_bl2(const struct hal *hal, struct boot_findings *findings);
 
 /*
- * Finishes an interrupted swap, does what the trailers ask for, verifies, raises counters, starts.
- * Returns if there is nothing to start, or with everything done but the start when `stay` says so.
+ * Finishes an interrupted swap, does what the trailers ask for, verifies, falls back to an accepted
+ * secondary image if the primary one is refused, raises BL3's counter unless the image is on trial,
+ * starts. Returns if there is nothing to start, or with everything done but counter and start when
+ * `stay` says so.
  */
 enum boot_stay { BOOT_MAY_START, BOOT_STAY };
 void boot_start_bl3(const struct hal *hal, enum boot_stay stay, struct boot_findings *findings);

@@ -83,8 +83,8 @@ static enum status do_wanted_swap(const struct hal *hal, struct boot_findings *f
     if (image_is_accepted(status, findings->secondary.reason) == HARDENED_YES) {
         return exchange(hal, findings->swap, &findings->secondary);
     }
-    if (findings->swap == IMAGE_SWAP_REVERT) {
-        return STATUS_OK; /* nothing to go back to: the image on trial stays */
+    if (findings->swap == IMAGE_SWAP_REVERT || findings->secondary.reason == IMAGE_REASON_READ) {
+        return STATUS_OK; /* nothing to go back to, or not now: the image that is there stays */
     }
     /* A request for an image that is refused must not come up again at every start. */
     return boot_slot_erase_trailer(hal, BOOT_SLOT_SECONDARY);
@@ -103,8 +103,12 @@ static enum status settle(const struct hal *hal, struct boot_findings *findings)
     return status;
 }
 
-/* A primary image that is refused may be the one a swap has just brought: the old one again. */
+/* A primary image that is refused may be the one a swap has just brought: the old one again. But a
+ * read that failed says nothing about an image, and the next start may succeed. */
 static enum status fall_back(const struct hal *hal, struct boot_findings *findings) {
+    if (findings->primary.reason == IMAGE_REASON_READ) {
+        return STATUS_FLASH;
+    }
     enum status status = verify(hal, BOOT_SLOT_SECONDARY, &findings->secondary);
     if (image_is_accepted(status, findings->secondary.reason) != HARDENED_YES) {
         return status == STATUS_OK ? STATUS_INVALID : status;

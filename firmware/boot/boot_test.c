@@ -89,12 +89,22 @@ static void reasons_are_logged(void **state) {
         struct bench_plan plan;
         enum image_reason reason;
     } CASES[] = {
-        {{BOOT_SLOT_PRIMARY, OLD, 1500, 1, 1, true, false}, IMAGE_REASON_KEY},
-        {{BOOT_SLOT_PRIMARY, OLD, 1500, 0, 1, false, false}, IMAGE_REASON_COUNTER_LOW},
-        {{BOOT_SLOT_PRIMARY, OLD, 1500, 256, 1, false, false}, IMAGE_REASON_COUNTER_HIGH},
-        {{BOOT_SLOT_BL2, OLD, 1500, 1, 1, false, false}, IMAGE_REASON_ENCRYPTION},
-        {{BOOT_SLOT_PRIMARY, OLD, 6 * 2048 - 1024, 1, 1, false, false}, IMAGE_REASON_SIZE},
-        {{BOOT_SLOT_SECONDARY, OLD, 1500, 1, 1, false, false}, IMAGE_REASON_HASH},
+        {{.slot = BOOT_SLOT_PRIMARY,
+          .fill = OLD,
+          .payload_size = 1500,
+          .counter = 1,
+          .other_signer = true},
+         IMAGE_REASON_KEY},
+        {{.slot = BOOT_SLOT_PRIMARY, .fill = OLD, .payload_size = 1500, .counter = 0},
+         IMAGE_REASON_COUNTER_LOW},
+        {{.slot = BOOT_SLOT_PRIMARY, .fill = OLD, .payload_size = 1500, .counter = 256},
+         IMAGE_REASON_COUNTER_HIGH},
+        {{.slot = BOOT_SLOT_BL2, .fill = OLD, .payload_size = 1500, .counter = 1},
+         IMAGE_REASON_ENCRYPTION},
+        {{.slot = BOOT_SLOT_PRIMARY, .fill = OLD, .payload_size = 6 * 2048 - 1024, .counter = 1},
+         IMAGE_REASON_SIZE},
+        {{.slot = BOOT_SLOT_SECONDARY, .fill = OLD, .payload_size = 1500, .counter = 1},
+         IMAGE_REASON_HASH},
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
@@ -105,6 +115,60 @@ static void reasons_are_logged(void **state) {
         bench_boot(NULL);
         assert_int_equal(boot_bench.entered, UINT32_MAX);
         assert_int_equal(bench_logged(HAL_BOOT_EVENT_PRIMARY), CASES[i].reason);
+    }
+}
+
+/* One byte changed for each check that looks at the bytes of an image, wherever it lies. */
+static void every_check_has_its_reason(void **state) {
+    enum { TLVS = BOOT_HEADER_SIZE + 1504, DIGEST = TLVS + 16, KEY = DIGEST + 36, SIGN = KEY + 95 };
+    static const struct {
+        uint32_t offset;
+        uint8_t change;
+        enum image_reason reason;
+    } CASES[] = {
+        {0, 0x01, IMAGE_REASON_HEADER},             /* magic */
+        {4, 0x01, IMAGE_REASON_HEADER},             /* load address */
+        {16, 0x10, IMAGE_REASON_FLAGS},             /* not bootable */
+        {18, 0x01, IMAGE_REASON_FLAGS},             /* unknown */
+        {9, 0x02, IMAGE_REASON_HEADER_SIZE},        /* vector table elsewhere */
+        {14, 0x10, IMAGE_REASON_SIZE},              /* payload of a megabyte more */
+        {TLVS, 0x01, IMAGE_REASON_TLV_FORMAT},      /* info of the protected area */
+        {TLVS + 4, 0x10, IMAGE_REASON_TLV_FORMAT},  /* a dependency of 4 bytes */
+        {TLVS + 4, 0xF0, IMAGE_REASON_TLV_MISSING}, /* a vendor entry in place of the counter */
+        {KEY, 0x12, IMAGE_REASON_TLV_DUPLICATE},    /* a second hash */
+        {TLVS + 8, 0x02, IMAGE_REASON_HASH},        /* the counter itself */
+        {TLVS + 13, 0x01, IMAGE_REASON_TLV_FORMAT}, /* info of the unprotected area */
+        {DIGEST, 0x01, IMAGE_REASON_TLV_UNKNOWN},   /* type 11 */
+        {DIGEST, 0x12, IMAGE_REASON_TLV_FORMAT},    /* type 2 with the size of a hash */
+        {DIGEST + 4, 0x01, IMAGE_REASON_HASH},      /* stated hash */
+        {KEY + 4 + 60, 0x01, IMAGE_REASON_KEY},     /* public key */
+        {SIGN + 4 + 20, 0x01, IMAGE_REASON_SIGNATURE},
+        {BOOT_HEADER_SIZE + 700, 0x01, IMAGE_REASON_HASH},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof CASES / sizeof CASES[0]; i++) {
+        size_t at = i / 2;
+        bool is_update = i % 2 == 1;
+        bench_chip();
+        const struct bench_plan plan = {.slot = is_update ? BOOT_SLOT_SECONDARY : BOOT_SLOT_PRIMARY,
+                                        .fill = NEW,
+                                        .payload_size = 1504,
+                                        .counter = 1};
+        if (is_update) {
+            put(&OLD_PLAN);
+        }
+        bench_build(&image, &plan);
+        image.data[CASES[at].offset] ^= CASES[at].change;
+        bench_put(plan.slot, &image);
+        if (is_update) {
+            request();
+        }
+        bench_boot(NULL);
+        assert_int_equal(
+            bench_logged(is_update ? HAL_BOOT_EVENT_SECONDARY : HAL_BOOT_EVENT_PRIMARY),
+            CASES[at].reason);
+        assert_int_equal(bench_started(OLD), is_update);
+        assert_false(bench_started(NEW));
     }
 }
 
@@ -182,16 +246,68 @@ static void an_update_not_confirmed_is_reverted(void **state) {
     assert_true(bench_started(OLD));
 }
 
+/* Images come back from the secondary slot as they went there, whatever their sizes. */
+static void images_survive_the_way_there_and_back(void **state) {
+    static const size_t SIZES[][2] = {{1500, 3100}, {3100, 1500}, {9000, 100}, {1024, 9216}};
+    static struct bench_image old_cipher;
+    static struct bench_image old_plain;
+    static struct bench_image new_cipher;
+    static struct bench_image new_plain;
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof SIZES / sizeof SIZES[0]; i++) {
+        const struct bench_plan old_plan = {.slot = BOOT_SLOT_SECONDARY,
+                                            .fill = OLD,
+                                            .payload_size = SIZES[i / 2][0],
+                                            .counter = 1};
+        const struct bench_plan new_plan = {.slot = BOOT_SLOT_SECONDARY,
+                                            .fill = NEW,
+                                            .payload_size = SIZES[i / 2][1] + i % 2,
+                                            .is_unpadded = i % 2 == 1,
+                                            .counter = 2};
+        bench_chip();
+        bench_build(&old_cipher, &old_plan);
+        bench_decrypt(&old_cipher, &old_plain);
+        bench_build(&new_cipher, &new_plan);
+        bench_decrypt(&new_cipher, &new_plain);
+        bench_put(BOOT_SLOT_PRIMARY, &old_plain);
+        bench_put(BOOT_SLOT_SECONDARY, &new_cipher);
+        request();
+        bench_boot(NULL);
+        assert_true(bench_started(NEW));
+        assert_true(bench_holds(BOOT_SLOT_PRIMARY, &new_plain));
+        assert_true(bench_holds(BOOT_SLOT_SECONDARY, &old_cipher));
+        bench_boot(NULL);
+        assert_true(bench_started(OLD));
+        assert_true(bench_holds(BOOT_SLOT_PRIMARY, &old_plain));
+        assert_true(bench_holds(BOOT_SLOT_SECONDARY, &new_cipher));
+    }
+}
+
 static void updates_that_are_refused_leave_the_old_one(void **state) {
     static const struct {
         struct bench_plan plan;
         enum image_reason reason;
     } CASES[] = {
-        {{BOOT_SLOT_SECONDARY, NEW, 1500, 2, 2, true, false}, IMAGE_REASON_KEY},
-        {{BOOT_SLOT_SECONDARY, NEW, 1500, 2, 2, false, true}, IMAGE_REASON_CONTENT_KEY},
-        {{BOOT_SLOT_SECONDARY, NEW, 1500, 0, 2, false, false}, IMAGE_REASON_COUNTER_LOW},
-        {{BOOT_SLOT_PRIMARY, NEW, 1500, 2, 2, false, false}, IMAGE_REASON_HASH}, /* plaintext */
-        {{BOOT_SLOT_BL2, NEW, 1500, 2, 2, false, false}, IMAGE_REASON_ENCRYPTION},
+        {{.slot = BOOT_SLOT_SECONDARY,
+          .fill = NEW,
+          .payload_size = 1500,
+          .counter = 2,
+          .minor = 2,
+          .other_signer = true},
+         IMAGE_REASON_KEY},
+        {{.slot = BOOT_SLOT_SECONDARY,
+          .fill = NEW,
+          .payload_size = 1500,
+          .counter = 2,
+          .minor = 2,
+          .other_device = true},
+         IMAGE_REASON_CONTENT_KEY},
+        {{.slot = BOOT_SLOT_SECONDARY, .fill = NEW, .payload_size = 1500, .counter = 0, .minor = 2},
+         IMAGE_REASON_COUNTER_LOW},
+        {{.slot = BOOT_SLOT_PRIMARY, .fill = NEW, .payload_size = 1500, .counter = 2, .minor = 2},
+         IMAGE_REASON_HASH}, /* plaintext */
+        {{.slot = BOOT_SLOT_BL2, .fill = NEW, .payload_size = 1500, .counter = 2, .minor = 2},
+         IMAGE_REASON_ENCRYPTION},
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
@@ -250,7 +366,7 @@ static void the_bootloader_stays_when_asked(void **state) {
 
 /* Trailers choose between accepted images and never make one accepted. */
 static void no_trailer_makes_an_image_start(void **state) {
-    uint32_t start = BENCH_IMAGE_MAX - BOARD_FLASH_PAGE;
+    uint32_t start = BENCH_SLOT_SIZE - BOARD_FLASH_PAGE;
     uint32_t noise = 7;
     (void)state;
     for (unsigned round = 0; round < 40; round++) {
@@ -282,9 +398,9 @@ static void erasing_everything_leaves_nothing(void **state) {
     put(&OLD_PLAN);
     put(&NEW_PLAN);
     request();
-    *bench_flash(BOOT_SLOT_BL2, 3 * BENCH_IMAGE_MAX) = 0; /* the journal */
+    *bench_flash(BOOT_SLOT_BL2, 3 * BENCH_SLOT_SIZE) = 0; /* the journal */
     assert_int_equal(boot_erase_everything(&boot_bench.hal), STATUS_OK);
-    for (uint32_t i = 0; i < 3 * BENCH_IMAGE_MAX + 2 * BOARD_FLASH_PAGE; i++) {
+    for (uint32_t i = 0; i < 3 * BENCH_SLOT_SIZE + 2 * BOARD_FLASH_PAGE; i++) {
         assert_int_equal(*bench_flash(BOOT_SLOT_BL2, i), 0xFF);
     }
     assert_int_equal(boot_erase_everything(&boot_bench.hal), STATUS_OK);
@@ -297,10 +413,12 @@ int main(void) {
         cmocka_unit_test_setup(no_altered_bl2_is_started, chip),
         cmocka_unit_test_setup(no_altered_application_is_started, chip),
         cmocka_unit_test_setup(reasons_are_logged, chip),
+        cmocka_unit_test_setup(every_check_has_its_reason, chip),
         cmocka_unit_test_setup(a_chip_without_key_hash_starts_nothing, chip),
         cmocka_unit_test_setup(only_a_living_chip_starts_firmware, chip),
         cmocka_unit_test_setup(an_update_is_tested_and_confirmed, chip),
         cmocka_unit_test_setup(an_update_not_confirmed_is_reverted, chip),
+        cmocka_unit_test_setup(images_survive_the_way_there_and_back, chip),
         cmocka_unit_test_setup(updates_that_are_refused_leave_the_old_one, chip),
         cmocka_unit_test_setup(a_first_image_needs_no_confirmation, chip),
         cmocka_unit_test_setup(a_broken_primary_falls_back, chip),

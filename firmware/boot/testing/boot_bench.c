@@ -153,8 +153,46 @@ static void add_tlvs(struct writer *writer, const struct bench_plan *plan,
     assert_int_equal(image_write_tlvs(writer, digest, &by, writer_bytes(&wrap)), STATUS_OK);
 }
 
+/* No two blocks alike: a page that went to the wrong place must be seen. */
+static void fill_payload(uint8_t *payload, const struct bench_plan *plan) {
+    uint32_t state = plan->fill * 2654435761u;
+    for (size_t i = 0; i < plan->payload_size; i++) {
+        state = state * 1664525u + 1013904223u;
+        payload[i] = i == 0 ? plan->fill : (uint8_t)(state >> 24);
+    }
+}
+
+static void content_key_of(uint8_t fill, uint8_t key[BOOT_CONTENT_KEY_SIZE]) {
+    memset(key, fill ^ 0x5A, BOOT_CONTENT_KEY_SIZE);
+}
+
+/* What image_write_body would not do, and others might: a payload that is no whole number of
+ * blocks. */
+static void write_unpadded_body(struct writer *writer, const struct bench_plan *plan,
+                                struct bytes payload, struct bytes key,
+                                uint8_t digest[CRYPTO_DIGEST_SIZE]) {
+    const uint8_t counter[] = {0x08, 0x69, 12, 0, 0x50, 0, 4, 0, (uint8_t)plan->counter, 0, 0, 0};
+    const struct image_header header = {
+        .header_size = BOOT_HEADER_SIZE,
+        .protected_size = sizeof counter,
+        .payload_size = (uint32_t)payload.size,
+        .flags = IMAGE_FLAG_AES_256,
+        .version = {.major = 1, .minor = plan->minor},
+    };
+    image_header_write(writer, &header);
+    write_fill(writer, 0xFF, BOOT_HEADER_SIZE - IMAGE_HEADER_SIZE);
+    uint8_t *region = write_reserve(writer, payload.size);
+    assert_non_null(region);
+    memcpy(region, payload.data, payload.size);
+    write_bytes(writer, bytes_of(counter, sizeof counter));
+    crypto_sha256(writer_bytes(writer), digest);
+    if (key.size != 0) {
+        assert_int_equal(image_payload_crypt(key, 0, region, payload.size), STATUS_OK);
+    }
+}
+
 void bench_build(struct bench_image *image, const struct bench_plan *plan) {
-    uint8_t payload[BENCH_IMAGE_MAX];
+    static uint8_t memory[BENCH_IMAGE_MAX];
     uint8_t content_key[BOOT_CONTENT_KEY_SIZE];
     uint8_t digest[CRYPTO_DIGEST_SIZE];
     struct writer writer;
@@ -165,17 +203,38 @@ void bench_build(struct bench_image *image, const struct bench_plan *plan) {
         .header_size = BOOT_HEADER_SIZE,
         .content_key_size = is_bl2 ? 0 : BOOT_CONTENT_KEY_SIZE,
     };
-    memset(payload, plan->fill, plan->payload_size);
-    memset(content_key, plan->fill ^ 0x5A, sizeof content_key);
+    fill_payload(memory, plan);
+    content_key_of(plan->fill, content_key);
+    struct bytes payload = bytes_of(memory, plan->payload_size);
     struct bytes key = bytes_of(content_key, is_bl2 ? 0 : sizeof content_key);
+    struct bytes used = plan->slot == BOOT_SLOT_SECONDARY ? key : bytes_of(NULL, 0);
     memset(image->data, 0xFF, sizeof image->data);
     writer_init(&writer, image->data, sizeof image->data);
-    assert_int_equal(image_write_body(&writer, &image_plan, bytes_of(payload, plan->payload_size),
-                                      plan->slot == BOOT_SLOT_SECONDARY ? key : bytes_of(NULL, 0),
-                                      digest),
-                     STATUS_OK);
+    if (plan->is_unpadded) {
+        write_unpadded_body(&writer, plan, payload, used, digest);
+    } else {
+        assert_int_equal(image_write_body(&writer, &image_plan, payload, used, digest), STATUS_OK);
+    }
     add_tlvs(&writer, plan, digest, key);
     image->size = writer.size;
+    image->fill = plan->fill;
+}
+
+void bench_decrypt(const struct bench_image *image, struct bench_image *plain) {
+    uint8_t key[BOOT_CONTENT_KEY_SIZE];
+    struct image_header header;
+    struct bytes memory = bytes_of(image->data, image->size);
+    const struct image_source source = image_source_of(&memory);
+    assert_int_equal(image_read_header(&source, &header), STATUS_OK);
+    *plain = *image;
+    content_key_of(image->fill, key);
+    assert_int_equal(image_payload_crypt(bytes_of(key, sizeof key), 0,
+                                         &plain->data[header.header_size], header.payload_size),
+                     STATUS_OK);
+}
+
+bool bench_holds(enum boot_slot slot, const struct bench_image *image) {
+    return memcmp(bench_flash(slot, 0), image->data, image->size) == 0;
 }
 
 void bench_put(enum boot_slot slot, const struct bench_image *image) {

@@ -17,7 +17,8 @@
 #include "image/image_write.h"
 
 #define BENCH_SLOT_PAGES 8
-#define BENCH_IMAGE_MAX  (BENCH_SLOT_PAGES * 2048)
+#define BENCH_SLOT_SIZE  (BENCH_SLOT_PAGES * 2048)
+#define BENCH_IMAGE_MAX  0x80000
 #define BENCH_LOG_MAX    32
 
 struct boot_bench {
@@ -35,17 +36,19 @@ extern struct boot_bench boot_bench;
 struct bench_image {
     uint8_t data[BENCH_IMAGE_MAX];
     size_t size;
+    uint8_t fill;
 };
 
 struct bench_plan {
     enum boot_slot
         slot;     /* BL2: plain, its own key; PRIMARY: clear but flagged; SECONDARY: encrypted */
-    uint8_t fill; /* of the payload, so that images can be told apart */
-    size_t payload_size;
+    uint8_t fill; /* first byte of the payload, which is another one for each */
+    size_t payload_size; /* filled up to whole blocks where flagged as encrypted */
     uint32_t counter;
     uint8_t minor; /* of the version */
     bool other_signer;
     bool other_device;
+    bool is_unpadded; /* but not this one: its payload ends inside a block */
 };
 
 /* A provisioned chip with both key hashes, keys and erased slots. */
@@ -53,6 +56,10 @@ void bench_chip(void);
 void bench_build(struct bench_image *image, const struct bench_plan *plan);
 /* Programs it at the start of a slot, which must be erased. */
 void bench_put(enum boot_slot slot, const struct bench_image *image);
+/* The same image as it lies in the primary slot. */
+void bench_decrypt(const struct bench_image *image, struct bench_image *plain);
+/* True if the slot holds exactly this image at its start. */
+bool bench_holds(enum boot_slot slot, const struct bench_image *image);
 /* Runs the bootloader; `entered` and the log say what it did. */
 void bench_boot(void *unused);
 /* True if the primary image was started and its payload has this fill. */
