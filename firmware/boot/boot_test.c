@@ -179,14 +179,14 @@ static void a_chip_without_key_hash_starts_nothing(void **state) {
     put(&BL2_PLAN);
     put(&OLD_PLAN);
     /* As before the BOOT_KEY_HASH permits. */
-    memset(testing_board_file() + BOARD_OTP_OFFSET + 8 * OTP_BOOT_KEY_BL2_VALID, 0xFF, 16);
+    memset(testing_board_file() + BOARD_OTP_OFFSET + (size_t)8 * OTP_BOOT_KEY_BL2_VALID, 0xFF, 16);
     assert_int_equal(boot_verify(&boot_bench.hal, BOOT_SLOT_BL2, &report), STATUS_NOT_FOUND);
     assert_int_equal(report.reason, IMAGE_REASON_KEY);
     boot_start_bl2(&boot_bench.hal, &findings);
     bench_boot(NULL);
     assert_int_equal(boot_bench.entered, UINT32_MAX);
     /* A torn validity entry is none. */
-    memset(testing_board_file() + BOARD_OTP_OFFSET + 8 * OTP_BOOT_KEY_BL2_VALID, 0x4E, 8);
+    memset(testing_board_file() + BOARD_OTP_OFFSET + (size_t)8 * OTP_BOOT_KEY_BL2_VALID, 0x4E, 8);
     boot_start_bl2(&boot_bench.hal, &findings);
     assert_int_equal(boot_bench.entered, UINT32_MAX);
 }
