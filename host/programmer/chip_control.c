@@ -183,6 +183,13 @@ static int rma_permit(struct programmer *programmer, struct chip *chip, const ui
     return failed;
 }
 
+/* No permit: the application, which was told to make room, starts again. */
+static void go_back(struct chip *chip, uint8_t stage) {
+    struct error ignored;
+    if (stage == DEVAUTH_STAGE_APPLICATION)
+        (void)chip_reboot(chip, DEVAUTH_REBOOT_NORMAL, &ignored);
+}
+
 static int rma_execute(struct programmer *programmer, struct chip *chip,
                        struct devauth_device_info *info, struct error *error) {
     const struct devauth_device_info before = *info;
@@ -190,8 +197,13 @@ static int rma_execute(struct programmer *programmer, struct chip *chip,
         .before = &before, .stage = DEVAUTH_STAGE_BOOT_ROM, .patience_ms = RMA_MS};
     if (info->life_cycle == CHIP_LIFE_RMA)
         return 0;
-    if (rma_reach(chip, info, error) != 0 || rma_permit(programmer, chip, before.uid, error) != 0 ||
-        chip_await(chip, &arrival, info, error) != 0)
+    if (rma_reach(chip, info, error) != 0)
+        return -1;
+    if (rma_permit(programmer, chip, before.uid, error) != 0) {
+        go_back(chip, before.stage);
+        return -1;
+    }
+    if (chip_await(chip, &arrival, info, error) != 0)
         return -1;
     if (info->life_cycle != CHIP_LIFE_RMA)
         return error_set(error, ERROR_DEVICE_REFUSED, "the chip came back with life cycle %s",
