@@ -17,9 +17,14 @@ static void log_event(const struct hal *hal, enum hal_boot_event event, uint32_t
     }
 }
 
-static bool may_run_firmware(const struct hal *hal) {
-    enum hal_life_cycle now = hal->life_cycle();
-    return now == HAL_LIFE_PROVISIONED || now == HAL_LIFE_SECURED;
+/* Provisioned or secured, by two readings of the OTP marks. */
+static enum hardened may_run_firmware(const struct hal *hal) {
+    volatile uint32_t first = (uint32_t)hal->life_cycle();
+    if (image_hardened_in_range(first, HAL_LIFE_PROVISIONED, HAL_LIFE_SECURED) != HARDENED_YES) {
+        return HARDENED_NO;
+    }
+    volatile uint32_t second = (uint32_t)hal->life_cycle();
+    return image_hardened_in_range(second, HAL_LIFE_PROVISIONED, HAL_LIFE_SECURED);
 }
 
 static void enter(const struct hal *hal, enum boot_slot slot, enum status status,
@@ -29,7 +34,7 @@ static void enter(const struct hal *hal, enum boot_slot slot, enum status status
     if (image_is_accepted(first_status, first_reason) != HARDENED_YES) {
         return;
     }
-    if (!may_run_firmware(hal)) {
+    if (may_run_firmware(hal) != HARDENED_YES) {
         return;
     }
     if (image_is_accepted(status, reason) != HARDENED_YES) {
@@ -41,7 +46,7 @@ static void enter(const struct hal *hal, enum boot_slot slot, enum status status
 void boot_start_bl2(const struct hal *hal, struct boot_findings *findings) {
     memset(findings, 0, sizeof *findings);
     findings->swap = IMAGE_SWAP_NONE;
-    if (!may_run_firmware(hal)) {
+    if (may_run_firmware(hal) != HARDENED_YES) {
         return;
     }
     enum status status = boot_verify(hal, BOOT_SLOT_BL2, &findings->bl2);
@@ -129,7 +134,7 @@ static void raise_counter(const struct hal *hal, const struct image_report *repo
 void boot_start_bl3(const struct hal *hal, enum boot_stay stay, struct boot_findings *findings) {
     memset(findings, 0, sizeof *findings);
     findings->swap = IMAGE_SWAP_NONE;
-    if (!may_run_firmware(hal) || settle(hal, findings) != STATUS_OK) {
+    if (may_run_firmware(hal) != HARDENED_YES || settle(hal, findings) != STATUS_OK) {
         return;
     }
     enum status status = verify(hal, BOOT_SLOT_PRIMARY, &findings->primary);

@@ -191,15 +191,62 @@ static void a_chip_without_key_hash_starts_nothing(void **state) {
     assert_int_equal(boot_bench.entered, UINT32_MAX);
 }
 
+static enum hal_life_cycle life_cycle;
+static unsigned readings_before_the_truth;
+
+/* A reading that was disturbed says "secured". */
+static enum hal_life_cycle disturbed_life_cycle(void) {
+    if (readings_before_the_truth == 0) {
+        return life_cycle;
+    }
+    readings_before_the_truth--;
+    return HAL_LIFE_SECURED;
+}
+
 static void only_a_living_chip_starts_firmware(void **state) {
     struct boot_findings findings;
     (void)state;
     put(&BL2_PLAN);
     put(&OLD_PLAN);
-    assert_int_equal(otp_model_life_cycle_advance(HAL_LIFE_RMA), STATUS_OK);
-    boot_start_bl2(&boot_bench.hal, &findings);
-    bench_boot(NULL);
-    assert_int_equal(boot_bench.entered, UINT32_MAX);
+    boot_bench.hal.life_cycle = disturbed_life_cycle;
+    for (int at = HAL_LIFE_BLANK; at <= HAL_LIFE_RMA; at++) {
+        bool is_living = at == HAL_LIFE_PROVISIONED || at == HAL_LIFE_SECURED;
+        life_cycle = (enum hal_life_cycle)at;
+        boot_bench.entered = UINT32_MAX;
+        boot_start_bl2(&boot_bench.hal, &findings);
+        assert_int_equal(boot_bench.entered != UINT32_MAX, is_living);
+        bench_boot(NULL);
+        assert_int_equal(boot_bench.entered != UINT32_MAX, is_living);
+        for (unsigned disturbed = 1; disturbed <= 3 && !is_living; disturbed++) {
+            readings_before_the_truth = disturbed;
+            bench_boot(NULL);
+            assert_int_equal(boot_bench.entered, UINT32_MAX);
+        }
+        readings_before_the_truth = 0;
+    }
+}
+
+static unsigned counter_readings;
+
+static enum status disturbed_counter(enum hal_counter counter, uint32_t *value) {
+    enum status status = otp_model_counter_read(counter, value);
+    if (counter_readings++ % 2 == 0) {
+        *value = 0;
+    }
+    return status;
+}
+
+static void one_disturbed_counter_lets_nothing_older_in(void **state) {
+    (void)state;
+    put(&OLD_PLAN);
+    assert_int_equal(boot_bench.hal.counter_raise(HAL_COUNTER_BL3, 2), STATUS_OK);
+    boot_bench.hal.counter_read = disturbed_counter;
+    for (unsigned first = 0; first < 2; first++) {
+        counter_readings = first;
+        bench_boot(NULL);
+        assert_int_equal(boot_bench.entered, UINT32_MAX);
+        assert_int_equal(bench_logged(HAL_BOOT_EVENT_PRIMARY), IMAGE_REASON_COUNTER_LOW);
+    }
 }
 
 static void an_update_is_tested_and_confirmed(void **state) {
@@ -416,6 +463,7 @@ int main(void) {
         cmocka_unit_test_setup(every_check_has_its_reason, chip),
         cmocka_unit_test_setup(a_chip_without_key_hash_starts_nothing, chip),
         cmocka_unit_test_setup(only_a_living_chip_starts_firmware, chip),
+        cmocka_unit_test_setup(one_disturbed_counter_lets_nothing_older_in, chip),
         cmocka_unit_test_setup(an_update_is_tested_and_confirmed, chip),
         cmocka_unit_test_setup(an_update_not_confirmed_is_reverted, chip),
         cmocka_unit_test_setup(images_survive_the_way_there_and_back, chip),

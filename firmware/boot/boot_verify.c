@@ -46,9 +46,17 @@ static enum status make_policy(const struct hal *hal, enum boot_slot slot,
         policy->content_key_size = BOOT_CONTENT_KEY_SIZE;
         policy->reserved_size = image_trailer_reserved(&layout);
     }
+    /* Twice, and the larger counts: a reading that was disturbed must not let an older image in. */
+    uint32_t again = 0;
     enum status status = hal->counter_read(counter, &policy->counter_minimum);
+    if (status == STATUS_OK) {
+        status = hal->counter_read(counter, &again);
+    }
     if (status != STATUS_OK) {
         return status;
+    }
+    if (again > policy->counter_minimum) {
+        policy->counter_minimum = again;
     }
     return read_key_hash(hal, slot == BOOT_SLOT_BL2 ? &BL2_HASH : &BL3_HASH, policy->key_hash);
 }
