@@ -11,6 +11,7 @@
 
 static struct bench bench;
 static struct ram_chip chip_at_start;
+static struct devauth_device device_at_start;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,9 +23,11 @@ static void start_once(void) {
             abort();
         }
         chip_at_start = ram_chip;
+        device_at_start = bench.device;
         is_started = true;
     }
     ram_chip = chip_at_start;
+    bench.device = device_at_start;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -47,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         (void)devauth_commands_vendor(&bench.device, SPDM_PRIVILEGE_PRIVILEGED,
                                       bytes_slice(input, 1, size - 1), &writer);
         /* A reboot would end the device, and the next input with it. */
-        bench.device.pending_reboot = false;
+        bench.device.device.pending_reboot = false;
         break;
     case 2:
         (void)devauth_identity_csr(&bench.device, bytes_slice(input, 1, size - 1), &writer);
