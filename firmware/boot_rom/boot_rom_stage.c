@@ -126,7 +126,7 @@ static void serve(const struct hal *hal) {
     /* A journal that cannot be read does not matter here. */
     enum status status = device_start(&stage.device, hal, &RULES, BOOT_ROM_VERSION);
     (void)status;
-    spdm_responder_init(&stage.responder, &config);
+    spdm_responder_init_plain(&stage.responder, &config);
     device_link_start(&stage.link, hal, handle, sent, NULL);
     for (;;) {
         if (device_link_poll(&stage.link) == DEVICE_LINK_IDLE) {

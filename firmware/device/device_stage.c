@@ -61,7 +61,7 @@ enum status device_stage_start(struct device_stage *stage, const struct hal *hal
     /* Without an identity slot 0 is empty; what needs none still works. */
     status = device_identity_start(&stage->identity);
     (void)status;
-    spdm_responder_init(&stage->responder, &config);
+    spdm_responder_init_basic(&stage->responder, &config);
     device_link_start(&stage->link, hal, handle, sent, stage);
     return STATUS_OK;
 }

@@ -23,10 +23,15 @@ struct request_rule {
     spdm_handler *handler;
 };
 
-static const struct request_rule RULES[] = {
+static const struct request_rule PLAIN_RULES[] = {
     {SPDM_GET_VERSION, OUTSIDE, SPDM_CONNECTION_NONE, 0, spdm_respond_version},
     {SPDM_GET_CAPABILITIES, OUTSIDE, SPDM_CONNECTION_VERSION, 0, spdm_respond_capabilities},
     {SPDM_NEGOTIATE_ALGORITHMS, OUTSIDE, SPDM_CONNECTION_CAPABILITIES, 0, spdm_respond_algorithms},
+    {SPDM_VENDOR_DEFINED_REQUEST, OUTSIDE | ESTABLISHED, SPDM_CONNECTION_NEGOTIATED, 0,
+     spdm_respond_vendor},
+};
+
+static const struct request_rule SESSION_RULES[] = {
     {SPDM_GET_DIGESTS, OUTSIDE | ESTABLISHED, SPDM_CONNECTION_NEGOTIATED, SPDM_CAP_CERT,
      spdm_respond_digests},
     {SPDM_GET_CERTIFICATE, OUTSIDE | ESTABLISHED, SPDM_CONNECTION_NEGOTIATED, SPDM_CAP_CERT,
@@ -40,6 +45,9 @@ static const struct request_rule RULES[] = {
      SPDM_CAP_KEY_EX, spdm_respond_finish},
     {SPDM_END_SESSION, ESTABLISHED | ONLY_SESSION | DROPS_CHALLENGE, SPDM_CONNECTION_NEGOTIATED,
      SPDM_CAP_KEY_EX, spdm_respond_end_session},
+};
+
+static const struct request_rule PROVISIONING_RULES[] = {
     {SPDM_GET_ENCAPSULATED_REQUEST, HANDSHAKE | ENCAPSULATED | DROPS_CHALLENGE,
      SPDM_CONNECTION_NEGOTIATED, SPDM_CAP_ENCAP, spdm_respond_encapsulated_request},
     {SPDM_DELIVER_ENCAPSULATED_RESPONSE, HANDSHAKE | ENCAPSULATED | DROPS_CHALLENGE,
@@ -47,15 +55,19 @@ static const struct request_rule RULES[] = {
     {SPDM_GET_CSR, ESTABLISHED, SPDM_CONNECTION_NEGOTIATED, SPDM_CAP_CSR, spdm_respond_csr},
     {SPDM_SET_CERTIFICATE, ESTABLISHED, SPDM_CONNECTION_NEGOTIATED, SPDM_CAP_SET_CERT,
      spdm_respond_set_certificate},
-    {SPDM_VENDOR_DEFINED_REQUEST, OUTSIDE | ESTABLISHED, SPDM_CONNECTION_NEGOTIATED, 0,
-     spdm_respond_vendor},
 };
 
-void spdm_responder_init(struct spdm_responder *responder,
-                         const struct spdm_responder_config *config) {
-    *responder = (struct spdm_responder){.config = *config};
-    spdm_responder_reset(responder);
-}
+/* Requests come in parts, of which a program is linked with those its initialisation names: a boot
+ * ROM without identity carries no session code. */
+struct spdm_responder_part {
+    const struct request_rule *rules;
+    size_t rule_count;
+    const struct spdm_responder_part *narrower; /* what it builds on; NULL */
+    /* NULL without sessions. */
+    enum status (*handle_record)(struct spdm_responder *responder, uint8_t *message, size_t size,
+                                 struct writer *response);
+    void (*finish_step)(struct spdm_responder *responder, enum spdm_after after);
+};
 
 void spdm_responder_reset(struct spdm_responder *responder) {
     responder->connection = SPDM_CONNECTION_NONE;
@@ -85,11 +97,14 @@ enum status spdm_responder_random(struct writer *response, size_t size) {
 }
 
 static const struct request_rule *find_rule(const struct spdm_responder *responder, uint8_t code) {
-    for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++) {
-        const struct request_rule *rule = &RULES[i];
-        bool can = (responder->config.capabilities & rule->capability) == rule->capability;
-        if (rule->code == code && can) {
-            return rule;
+    for (const struct spdm_responder_part *part = responder->part; part != NULL;
+         part = part->narrower) {
+        for (size_t i = 0; i < part->rule_count; i++) {
+            const struct request_rule *rule = &part->rules[i];
+            bool can = (responder->config.capabilities & rule->capability) == rule->capability;
+            if (rule->code == code && can) {
+                return rule;
+            }
         }
     }
     return NULL;
@@ -250,6 +265,48 @@ static enum status handle_record(struct spdm_responder *responder, uint8_t *mess
     return status == STATUS_OK ? STATUS_OK : STATUS_BUSY;
 }
 
+static const struct spdm_responder_part PLAIN = {
+    .rules = PLAIN_RULES,
+    .rule_count = sizeof PLAIN_RULES / sizeof PLAIN_RULES[0],
+};
+
+static const struct spdm_responder_part SESSIONS = {
+    .rules = SESSION_RULES,
+    .rule_count = sizeof SESSION_RULES / sizeof SESSION_RULES[0],
+    .narrower = &PLAIN,
+    .handle_record = handle_record,
+    .finish_step = finish_session_step,
+};
+
+static const struct spdm_responder_part PROVISIONING = {
+    .rules = PROVISIONING_RULES,
+    .rule_count = sizeof PROVISIONING_RULES / sizeof PROVISIONING_RULES[0],
+    .narrower = &SESSIONS,
+    .handle_record = handle_record,
+    .finish_step = finish_session_step,
+};
+
+static void init(struct spdm_responder *responder, const struct spdm_responder_config *config,
+                 const struct spdm_responder_part *part) {
+    *responder = (struct spdm_responder){.config = *config, .part = part};
+    spdm_responder_reset(responder);
+}
+
+void spdm_responder_init(struct spdm_responder *responder,
+                         const struct spdm_responder_config *config) {
+    init(responder, config, &PROVISIONING);
+}
+
+void spdm_responder_init_basic(struct spdm_responder *responder,
+                               const struct spdm_responder_config *config) {
+    init(responder, config, &SESSIONS);
+}
+
+void spdm_responder_init_plain(struct spdm_responder *responder,
+                               const struct spdm_responder_config *config) {
+    init(responder, config, &PLAIN);
+}
+
 enum status spdm_responder_handle(struct spdm_responder *responder, uint8_t type, uint8_t *message,
                                   size_t size, struct writer *response, uint8_t *response_type) {
     struct spdm_exchange exchange = {.responder = responder,
@@ -257,13 +314,15 @@ enum status spdm_responder_handle(struct spdm_responder *responder, uint8_t type
                                      .response = response,
                                      .after = SPDM_AFTER_NOTHING};
     *response_type = type;
-    if (type == SPDM_TYPE_SECURED) {
-        return handle_record(responder, message, size, response);
+    if (type == SPDM_TYPE_SECURED && responder->part->handle_record != NULL) {
+        return responder->part->handle_record(responder, message, size, response);
     }
     if (type != SPDM_TYPE_CLEAR) {
         return STATUS_BUSY;
     }
     enum status status = respond(&exchange);
-    finish_session_step(responder, exchange.after);
+    if (responder->part->finish_step != NULL) {
+        responder->part->finish_step(responder, exchange.after);
+    }
     return status;
 }

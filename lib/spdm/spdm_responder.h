@@ -91,8 +91,11 @@ struct spdm_mutual {
     uint8_t public_key[CRYPTO_PUBLIC_KEY_SIZE];
 };
 
+struct spdm_responder_part;
+
 struct spdm_responder {
     struct spdm_responder_config config;
+    const struct spdm_responder_part *part; /* the requests there is code for */
     enum spdm_connection connection;
     uint32_t requester_capabilities;
     uint32_t requester_transfer_size;             /* longest message it takes */
@@ -105,6 +108,15 @@ struct spdm_responder {
 /* Copies `config`; ops, context and chain storage must outlive the responder. */
 void spdm_responder_init(struct spdm_responder *responder,
                          const struct spdm_responder_config *config);
+/*
+ * The same for a device that needs less, whose program is then linked with less: with the
+ * capabilities of SPDM_CAPS_BASIC only, or with none (VERSION, CAPABILITIES, ALGORITHMS, vendor
+ * commands). A capability beyond that must not be in `config`: there is nothing behind it.
+ */
+void spdm_responder_init_basic(struct spdm_responder *responder,
+                               const struct spdm_responder_config *config);
+void spdm_responder_init_plain(struct spdm_responder *responder,
+                               const struct spdm_responder_config *config);
 
 /*
  * Handles one message; `message` is changed in place (decryption). OK: `response`, started empty

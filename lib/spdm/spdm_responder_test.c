@@ -527,15 +527,57 @@ static void foreign_vendors_are_refused(void **state) {
 static void a_stage_without_authority_has_less(void **state) {
     (void)state;
     fixture_start(&fixture, SPDM_CAPS_BASIC, 0);
+    const struct spdm_responder_config config = responder->config;
+    spdm_responder_init_basic(responder, &config);
     assert_ok(fixture_open(&fixture));
+    assert_int_equal(spdm_responder_privilege(responder), SPDM_PRIVILEGE_READ_ONLY);
     refused_inside(MESSAGE(0x12, SPDM_GET_CSR, 0, 0, 0, 0, 0, 0), SPDM_ERROR_UNSUPPORTED_REQUEST);
     refused_inside(MESSAGE(0x12, SPDM_SET_CERTIFICATE, 0, 0), SPDM_ERROR_UNSUPPORTED_REQUEST);
     refused_inside(MESSAGE(0x12, SPDM_GET_ENCAPSULATED_REQUEST, 0, 0),
                    SPDM_ERROR_UNSUPPORTED_REQUEST);
 }
 
+/* No code for them, so not even a capability that should not be there brings them back. */
+static void a_stage_without_identity_has_least(void **state) {
+    static const uint8_t CODES[] = {SPDM_GET_DIGESTS,
+                                    SPDM_GET_CERTIFICATE,
+                                    SPDM_CHALLENGE,
+                                    SPDM_GET_MEASUREMENTS,
+                                    SPDM_KEY_EXCHANGE,
+                                    SPDM_FINISH,
+                                    SPDM_END_SESSION,
+                                    SPDM_GET_CSR,
+                                    SPDM_SET_CERTIFICATE,
+                                    SPDM_GET_ENCAPSULATED_REQUEST,
+                                    SPDM_DELIVER_ENCAPSULATED_RESPONSE};
+    static const uint32_t CAPABILITIES[] = {0, SPDM_CAPS_PROVISIONING};
+    static uint8_t answer[SPDM_RECORD_MAX];
+    uint8_t record[64] = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof CAPABILITIES / sizeof CAPABILITIES[0]; i++) {
+        struct writer response;
+        uint8_t type = 0;
+        fixture_start(&fixture, 0, 0);
+        struct spdm_responder_config config = responder->config;
+        config.capabilities = CAPABILITIES[i];
+        spdm_responder_init_plain(responder, &config);
+        negotiate(SPDM_CAPS_REQUESTER_MUTUAL, SPDM_MESSAGE_MAX);
+        for (size_t j = 0; j < sizeof CODES; j++) {
+            refused(MESSAGE(0x12, CODES[j], 0, 0), SPDM_ERROR_UNSUPPORTED_REQUEST);
+        }
+        answered(MESSAGE(0x12, 0xFE, 0, 0, 4, 0, 4, 0xD9, 0x7E, 0, 0, 1, 0, 1));
+        /* And a record of no session is nobody's. */
+        writer_init(&response, answer, sizeof answer);
+        assert_int_equal(spdm_responder_handle(responder, SPDM_TYPE_SECURED, record, sizeof record,
+                                               &response, &type),
+                         STATUS_BUSY);
+        assert_int_equal(response.size, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stage_without_identity_has_least),
         cmocka_unit_test(nothing_before_its_time),
         cmocka_unit_test(versions_must_match),
         cmocka_unit_test(responses_and_fragments_are_not_answered),
