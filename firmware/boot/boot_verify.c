@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 #include "devauth/otp_map.h"
+#include "hal/otp_group.h"
 #include "image/image_encrypt.h"
 
 #include <string.h>
@@ -13,27 +14,6 @@ struct otp_hash {
 
 static const struct otp_hash BL2_HASH = {OTP_BOOT_KEY_BL2_HASH, OTP_BOOT_KEY_BL2_VALID};
 static const struct otp_hash BL3_HASH = {OTP_BOOT_KEY_BL3_HASH, OTP_BOOT_KEY_BL3_VALID};
-
-/* NOT_FOUND and 32 zeros, which no key hashes to, unless the group is valid. */
-static enum status read_key_hash(const struct hal *hal, const struct otp_hash *where,
-                                 uint8_t hash[CRYPTO_DIGEST_SIZE]) {
-    uint8_t mark[OTP_ENTRY_SIZE];
-    uint8_t stored[CRYPTO_DIGEST_SIZE];
-    struct writer writer;
-    memset(hash, 0, CRYPTO_DIGEST_SIZE);
-    enum status status = hal->otp_read(where->valid, mark);
-    if (status == STATUS_OK && memcmp(mark, otp_valid, sizeof mark) != 0) {
-        status = STATUS_NOT_FOUND;
-    }
-    writer_init(&writer, stored, sizeof stored);
-    for (unsigned i = 0; i < OTP_HASH_ENTRIES && status == STATUS_OK; i++) {
-        status = hal->otp_read(where->first + i, write_reserve(&writer, OTP_ENTRY_SIZE));
-    }
-    if (status == STATUS_OK) {
-        memcpy(hash, stored, sizeof stored);
-    }
-    return status;
-}
 
 static enum status make_policy(const struct hal *hal, enum boot_slot slot,
                                struct image_policy *policy) {
@@ -58,7 +38,8 @@ static enum status make_policy(const struct hal *hal, enum boot_slot slot,
     if (again > policy->counter_minimum) {
         policy->counter_minimum = again;
     }
-    return read_key_hash(hal, slot == BOOT_SLOT_BL2 ? &BL2_HASH : &BL3_HASH, policy->key_hash);
+    const struct otp_hash *where = slot == BOOT_SLOT_BL2 ? &BL2_HASH : &BL3_HASH;
+    return otp_group_read_hash(hal, where->first, where->valid, policy->key_hash);
 }
 
 static enum status agree(void *context, const uint8_t peer[CRYPTO_PUBLIC_KEY_SIZE],

@@ -5,8 +5,8 @@
 #include "crypto/crypto.h"
 #include "devauth/otp_map.h"
 #include "device/device.h"
-#include "device/device_otp.h"
 #include "hal/device_link.h"
+#include "hal/otp_group.h"
 
 #include <string.h>
 
@@ -53,7 +53,7 @@ static enum status no_measurements(void *context, struct writer *blocks) {
 static bool may_recover(const struct device *device) {
     enum hal_life_cycle now = device->hal->life_cycle();
     return (now == HAL_LIFE_PROVISIONED || now == HAL_LIFE_SECURED) &&
-           device_otp_is_valid(device->hal, OTP_BOOT_KEY_BL2_VALID);
+           otp_group_is_valid(device->hal, OTP_BOOT_KEY_BL2_VALID);
 }
 
 static enum status recover_begin(struct device *device, struct bytes body,

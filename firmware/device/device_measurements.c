@@ -2,8 +2,8 @@
 
 #include "attest/attest.h"
 #include "devauth/otp_map.h"
-#include "device/device_otp.h"
 #include "hal/device_info.h"
+#include "hal/otp_group.h"
 
 #include <string.h>
 
@@ -35,16 +35,22 @@ static enum status hash_otp(const struct hal *hal, uint8_t digest[CRYPTO_DIGEST_
     return STATUS_OK;
 }
 
+static enum status measure_hash(const struct hal *hal, unsigned first, unsigned valid,
+                                uint8_t hash[OTP_GROUP_HASH_SIZE]) {
+    enum status status = otp_group_read_hash(hal, first, valid, hash);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 static enum status measure_keys(const struct hal *hal, struct devauth_measured_keys *keys) {
     uint8_t enc[CRYPTO_PUBLIC_KEY_SIZE];
     memset(keys->enc_key_hash, 0xFF, sizeof keys->enc_key_hash);
     if (hal->key_public(HAL_KEY_ENC, enc) == STATUS_OK) {
         crypto_sha256(bytes_of(enc, sizeof enc), keys->enc_key_hash);
     }
-    enum status status = device_otp_read_hash(hal, OTP_BOOT_KEY_BL2_HASH, OTP_BOOT_KEY_BL2_VALID,
-                                              keys->bl2_key_hash);
-    return status == STATUS_OK ? device_otp_read_hash(hal, OTP_BOOT_KEY_BL3_HASH,
-                                                      OTP_BOOT_KEY_BL3_VALID, keys->bl3_key_hash)
+    enum status status =
+        measure_hash(hal, OTP_BOOT_KEY_BL2_HASH, OTP_BOOT_KEY_BL2_VALID, keys->bl2_key_hash);
+    return status == STATUS_OK ? measure_hash(hal, OTP_BOOT_KEY_BL3_HASH, OTP_BOOT_KEY_BL3_VALID,
+                                              keys->bl3_key_hash)
                                : status;
 }
 

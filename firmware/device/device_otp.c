@@ -51,23 +51,3 @@ enum status device_otp_write_group(const struct hal *hal, const struct device_ot
     }
     return status == STATUS_OK ? write_entry(hal, valid, otp_valid) : status;
 }
-
-bool device_otp_is_valid(const struct hal *hal, unsigned valid) {
-    uint8_t mark[OTP_ENTRY_SIZE];
-    return hal->otp_read(valid, mark) == STATUS_OK && memcmp(mark, otp_valid, sizeof mark) == 0;
-}
-
-enum status device_otp_read_hash(const struct hal *hal, unsigned first, unsigned valid,
-                                 uint8_t hash[32]) {
-    struct writer writer;
-    enum status status = STATUS_OK;
-    memset(hash, 0xFF, HASH_SIZE);
-    if (!device_otp_is_valid(hal, valid)) {
-        return STATUS_OK;
-    }
-    writer_init(&writer, hash, HASH_SIZE);
-    for (unsigned i = 0; i < OTP_HASH_ENTRIES && status == STATUS_OK; i++) {
-        status = hal->otp_read(first + i, write_reserve(&writer, OTP_ENTRY_SIZE));
-    }
-    return status;
-}

@@ -20,11 +20,4 @@ MUST_USE enum status device_otp_write_group(const struct hal *hal,
                                             const struct device_otp_value *values, size_t count,
                                             unsigned valid);
 
-/* True if the validity entry is complete. */
-bool device_otp_is_valid(const struct hal *hal, unsigned valid);
-
-/* FF throughout unless the group is valid. */
-MUST_USE enum status device_otp_read_hash(const struct hal *hal, unsigned first, unsigned valid,
-                                          uint8_t hash[32]);
-
 #endif

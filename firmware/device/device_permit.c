@@ -4,6 +4,7 @@
 #include "devauth/certificate.h"
 #include "devauth/otp_map.h"
 #include "device/device_otp.h"
+#include "hal/otp_group.h"
 
 #include <string.h>
 
@@ -49,8 +50,7 @@ enum status device_permit_check_binding(const struct device *device,
 static bool is_in_otp(const struct hal *hal, unsigned first, unsigned valid,
                       const uint8_t hash[CRYPTO_DIGEST_SIZE]) {
     uint8_t stored[CRYPTO_DIGEST_SIZE];
-    return device_otp_is_valid(hal, valid) &&
-           device_otp_read_hash(hal, first, valid, stored) == STATUS_OK &&
+    return otp_group_read_hash(hal, first, valid, stored) == STATUS_OK &&
            memcmp(stored, hash, sizeof stored) == 0;
 }
 
@@ -95,8 +95,8 @@ static enum status boot_key_hash(struct device *device, struct bytes arguments) 
 static enum status lock(struct device *device, struct bytes arguments) {
     const struct hal *hal = device->hal;
     enum status status = permit_parse_no_arguments(arguments);
-    if (status == STATUS_OK && !(device_otp_is_valid(hal, OTP_BOOT_KEY_BL2_VALID) &&
-                                 device_otp_is_valid(hal, OTP_BOOT_KEY_BL3_VALID))) {
+    if (status == STATUS_OK && !(otp_group_is_valid(hal, OTP_BOOT_KEY_BL2_VALID) &&
+                                 otp_group_is_valid(hal, OTP_BOOT_KEY_BL3_VALID))) {
         status = STATUS_BAD_STATE;
     }
     return status == STATUS_OK ? hal->life_cycle_advance(HAL_LIFE_SECURED) : status;

@@ -1,18 +1,13 @@
 #include "hal/device_info.h"
 
 #include "devauth/otp_map.h"
+#include "hal/otp_group.h"
 
 #include <string.h>
 
 bool device_info_is_debugged(const struct hal *hal) {
     (void)hal->debug_attached(true);
     return hal->debug_attached(false);
-}
-
-bool device_info_has_root_hash(const struct hal *hal) {
-    uint8_t mark[OTP_ENTRY_SIZE];
-    return hal->otp_read(OTP_IDENTITY_VALID, mark) == STATUS_OK &&
-           memcmp(mark, otp_valid, sizeof mark) == 0;
 }
 
 static bool has_keys(const struct hal *hal) {
@@ -29,10 +24,11 @@ void device_info_fill(const struct hal *hal, enum devauth_stage_id stage, uint32
     memcpy(info->family, hal->chip_family, sizeof info->family);
     info->stage = (uint8_t)stage;
     info->life_cycle = (uint8_t)hal->life_cycle();
-    info->flags = (uint8_t)((device_info_is_debugged(hal) ? DEVAUTH_FLAG_DEBUGGER : 0) |
-                            (hal->debug_locked() ? DEVAUTH_FLAG_DEBUG_LOCKED : 0) |
-                            (device_info_has_root_hash(hal) ? DEVAUTH_FLAG_ROOT_HASH : 0) |
-                            (has_keys(hal) ? DEVAUTH_FLAG_KEYS : 0));
+    info->flags =
+        (uint8_t)((device_info_is_debugged(hal) ? DEVAUTH_FLAG_DEBUGGER : 0) |
+                  (hal->debug_locked() ? DEVAUTH_FLAG_DEBUG_LOCKED : 0) |
+                  (otp_group_is_valid(hal, OTP_IDENTITY_VALID) ? DEVAUTH_FLAG_ROOT_HASH : 0) |
+                  (has_keys(hal) ? DEVAUTH_FLAG_KEYS : 0));
     info->version = version;
     info->link_payload_max = DEVAUTH_LINK_MAX;
 }

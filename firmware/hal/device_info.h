@@ -12,9 +12,6 @@
 /* A debugger is attached at this moment; forgets earlier ones, such as the bootstrap. */
 bool device_info_is_debugged(const struct hal *hal);
 
-/* True if OTP's identity group is valid: root hash and command key hash count. */
-bool device_info_has_root_hash(const struct hal *hal);
-
 /* Everything but DEVAUTH_FLAG_ISSUED_CHAIN, which the stage adds. */
 void device_info_fill(const struct hal *hal, enum devauth_stage_id stage, uint32_t version,
                       struct devauth_device_info *info);
