@@ -53,6 +53,7 @@ extern struct command_common command_common;
 extern const struct command server_commands[];
 extern const struct command programmer_commands[];
 extern const struct command firmware_commands[];
+extern const struct command image_commands[];
 extern const struct command job_commands[];
 extern const struct command package_commands[];
 extern const struct command produce_commands[];

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct command *const tables[] = {
-    programmer_commands, firmware_commands, job_commands,    package_commands,
+    programmer_commands, firmware_commands, image_commands,  job_commands,    package_commands,
     produce_commands,    chip_commands,     device_commands, server_commands,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
