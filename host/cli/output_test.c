@@ -126,9 +126,9 @@ static void progress_into_a_pipe_is_a_line_per_event(void **state) {
         json_decref(event);
     }
     progress_finish(&progress);
-    capture_expect(&capture, "a        attach       -                                   0.1 s\n"
-                             "a        keys         0011                                1.2 s\n"
-                             "a        failed       0011                                2.0 s"
+    capture_expect(&capture, "a        attach         -                                   0.1 s\n"
+                             "a        keys           0011                                1.2 s\n"
+                             "a        failed         0011                                2.0 s"
                              "  no answer\n");
 }
 
@@ -143,8 +143,8 @@ static void progress_on_a_terminal_redraws(void **state) {
     progress_event(&progress, event);
     progress_event(&progress, event);
     /* Cut at 49 columns: a line that wraps would not be overwritten. */
-    capture_expect(&capture, "\r\033[Ka        ##########.......... keys           0.0 \n"
-                             "\033[1A\r\033[Ka        ##########.......... keys           0.0 \n");
+    capture_expect(&capture, "\r\033[Ka        ##########.......... keys              0\n"
+                             "\033[1A\r\033[Ka        ##########.......... keys              0\n");
     json_decref(event);
 }
 
