@@ -8,11 +8,13 @@
 #include "server/api.h"
 #include "x509/key.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -348,6 +350,102 @@ static void uploads_that_are_not_what_was_announced(void **state) {
     test_put(world.admin, "/v1/uploads/..%2Fx", 0, all, 404, "not_found");
 }
 
+#define RACERS 6
+
+struct racer {
+    struct http_client *client;
+    char path[160];
+    int status;
+};
+
+static void *put_first_range(void *context) {
+    struct racer *racer = context;
+    uint8_t octets[1000] = {1};
+    struct http_answer answer;
+    struct error error;
+
+    (void)http_client_send(racer->client, "PUT", racer->path, "application/octet-stream",
+                           bytes_of(octets, sizeof octets), &answer, &error);
+    racer->status = answer.status;
+    http_answer_clear(&answer);
+    return NULL;
+}
+
+/* The same range from many at once is taken once. */
+static void parallel_ranges(void **state) {
+    uint8_t payload[2000] = {1};
+    struct racer racers[RACERS];
+    pthread_t threads[RACERS];
+    unsigned taken = 0;
+    char path[128], certificate[300], key[300];
+    json_t *object;
+
+    (void)state;
+    snprintf(certificate, sizeof certificate, "%s/admin/client.pem", world.directory);
+    snprintf(key, sizeof key, "%s/admin/client.key", world.directory);
+    object = test_upload_begin(world.admin, "bl3", "3.0.0", 1, bytes_of(payload, sizeof payload));
+    snprintf(path, sizeof path, "/v1/uploads/%s",
+             json_string_value(json_object_get(object, "upload_id")));
+    json_decref(object);
+    for (int i = 0; i < RACERS; i++) {
+        racers[i] = (struct racer){.client = test_client(&world, certificate, key)};
+        snprintf(racers[i].path, sizeof racers[i].path, "%s?offset=0", path);
+        assert_int_equal(pthread_create(&threads[i], NULL, put_first_range, &racers[i]), 0);
+    }
+    for (int i = 0; i < RACERS; i++) {
+        pthread_join(threads[i], NULL);
+        http_client_free(racers[i].client);
+        taken += racers[i].status == 200;
+        assert_true(racers[i].status == 200 || racers[i].status == 409);
+    }
+    assert_int_equal(taken, 1);
+    object = test_get(world.admin, path);
+    assert_int_equal(json_integer_value(json_object_get(object, "offset")), 1000);
+    json_decref(object);
+}
+
+static unsigned begin_upload(unsigned number) {
+    char text[32], digest[65];
+    struct error error;
+    json_t *answer = NULL, *request;
+
+    snprintf(text, sizeof text, "%u", number);
+    snprintf(digest, sizeof digest, "%064u", number);
+    request = json_pack("{s:s, s:s, s:s, s:i, s:s}", "kind", "programmer", "family", "T", "version",
+                        text, "size", 1000, "sha256_hex", digest);
+    (void)http_client_post(world.admin, "/v1/uploads", request, &answer, &error);
+    json_decref(request);
+    json_decref(answer);
+    return (unsigned)http_client_last_status(world.admin);
+}
+
+/* Their number is bounded, and forgotten ones make room: with their octets. */
+static void forgotten_uploads(void **state) {
+    uint8_t octets[1000] = {2};
+    char path[128], part[300];
+    unsigned status = 201, begun = 0;
+    json_t *object;
+
+    (void)state;
+    object = test_upload_begin(world.admin, "bl3", "4.0.0", 1, bytes_of(octets, sizeof octets));
+    snprintf(path, sizeof path, "/v1/uploads/%s",
+             json_string_value(json_object_get(object, "upload_id")));
+    snprintf(part, sizeof part, "%s/firmware/%s.part", world.data,
+             json_string_value(json_object_get(object, "upload_id")));
+    json_decref(object);
+    test_put(world.admin, path, 0, bytes_of(octets, 500), 200, NULL);
+    assert_int_equal(access(part, F_OK), 0);
+    for (begun = 0; begun < 40 && status == 201; begun++)
+        status = begin_upload(begun);
+    assert_int_equal(status, 503);
+    assert_in_range(begun, 20, 33);
+    assert_int_equal(test_sql_number(&world, "UPDATE uploads SET created=1 RETURNING 1"), 1);
+    assert_int_equal(begin_upload(100), 201);
+    assert_int_equal(access(part, F_OK), -1);
+    test_expect(world.admin, "GET", path, NULL, 404, "not_found");
+    assert_int_equal(test_sql_number(&world, "SELECT count(*) FROM uploads"), 1);
+}
+
 static void releases_fit_the_chip(void **state) {
     static const struct {
         const char *kind;
@@ -360,6 +458,10 @@ static void releases_fit_the_chip(void **state) {
         {"bl2", "1.0", 1, 1000, 400},     {"bl3", "1.0.0x", 1, 1000, 400},
         {"bl3", "256.0.0", 1, 1000, 400}, {"bl2", "1.0.0", 1, 90000, 413},
         {"bl3", "1.0.0", 1, 470000, 413}, {"bl3", "1.0.0+", 1, 1000, 400},
+        {"bl3", " 1.0.0", 1, 1000, 400},  {"bl3", "1.0.0+ 1", 1, 1000, 400},
+        {"bl3", "-1.0.0", 1, 1000, 400},  {"bl3", "01.0.0", 1, 1000, 400},
+        {"bl3", "1..0", 1, 1000, 400},    {"bl3", "1.0.65536", 1, 1000, 400},
+        {"bl3", "1.0.0.0", 1, 1000, 400}, {"bl3", "1.0.0+4294967296", 1, 1000, 400},
     };
     char body[512];
 
@@ -492,6 +594,8 @@ int main(void) {
         cmocka_unit_test(firmware_is_kept_once),
         cmocka_unit_test(uploads_go_on_where_they_stopped),
         cmocka_unit_test(uploads_that_are_not_what_was_announced),
+        cmocka_unit_test(parallel_ranges),
+        cmocka_unit_test(forgotten_uploads),
         cmocka_unit_test(releases_fit_the_chip),
         cmocka_unit_test(programmer_sees_only_firmware_of_its_jobs),
         cmocka_unit_test(agreement_needs_the_programmers_signature),

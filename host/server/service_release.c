@@ -27,14 +27,31 @@ static bool is_bl2(const char *kind) {
     return strcmp(kind, SERVICE_KIND_BL2) == 0;
 }
 
-int service_release_version(const char *text, struct image_version *version, struct error *error) {
-    unsigned long major = 0, minor = 0, revision = 0, build = 0;
-    int end = 0, with_build = 0;
+/* A decimal number up to `max` that ends with `end`, without leading zeros: one version has one
+ * spelling. NULL: it is not. */
+static const char *read_part(const char *text, uint64_t max, char end, uint64_t *value) {
+    size_t digits = strspn(text, "0123456789");
 
-    if (sscanf(text, "%3lu.%3lu.%5lu%n+%10lu%n", &major, &minor, &revision, &end, &build,
-               &with_build) < 3 ||
-        (text[end] != '\0' && (with_build == 0 || text[with_build] != '\0')) || major > 255 ||
-        minor > 255 || revision > 65535 || build > UINT32_MAX) {
+    *value = 0;
+    if (digits == 0 || digits > 10 || (digits > 1 && text[0] == '0') || text[digits] != end)
+        return NULL;
+    for (size_t i = 0; i < digits; i++)
+        *value = *value * 10 + (uint64_t)(text[i] - '0');
+    return *value <= max ? text + digits + (end != '\0') : NULL;
+}
+
+int service_release_version(const char *text, struct image_version *version, struct error *error) {
+    bool has_build = strchr(text, '+') != NULL;
+    uint64_t major = 0, minor = 0, revision = 0, build = 0;
+    const char *rest = read_part(text, UINT8_MAX, '.', &major);
+
+    if (rest != NULL)
+        rest = read_part(rest, UINT8_MAX, '.', &minor);
+    if (rest != NULL)
+        rest = read_part(rest, UINT16_MAX, has_build ? '+' : '\0', &revision);
+    if (rest != NULL && has_build)
+        rest = read_part(rest, UINT32_MAX, '\0', &build);
+    if (rest == NULL) {
         error_set(error, ERROR_BAD_REQUEST, "the version of a BL2 or BL3 is MAJOR.MINOR.REVISION");
         return error_hint(error, "for instance 1.2.3, or 1.2.3+4 with a build number");
     }

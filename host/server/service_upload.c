@@ -36,7 +36,8 @@ struct begin_write {
     size_t stale_count;
 };
 
-/* Forgotten ones make room. */
+/* Forgotten ones make room. Their files go first: a file without a row would stay for ever, and may
+ * hold what nobody is to read; a row without a file is an upload at offset 0. */
 static int begin_upload(struct store_db *db, void *context, struct error *error) {
     struct begin_write *write = context;
     uint64_t count;
@@ -45,9 +46,11 @@ static int begin_upload(struct store_db *db, void *context, struct error *error)
     if (store_upload_stale(db, before, write->stale, UNDER_WAY_MAX, &write->stale_count, error) !=
         0)
         return -1;
-    for (size_t i = 0; i < write->stale_count; i++)
+    for (size_t i = 0; i < write->stale_count; i++) {
+        (void)unlink(upload_path(write->service, write->stale[i]).text);
         if (store_upload_end(db, write->stale[i], error) != 0)
             return -1;
+    }
     if (store_upload_count(db, &count, error) != 0)
         return -1;
     if (count >= UNDER_WAY_MAX)
@@ -75,8 +78,6 @@ int service_upload_begin(struct service *service, struct store_upload *upload, u
     if (check_upload(upload, error) != 0 || service_new_id("up-", upload->id, error) != 0 ||
         store_run(service->store, begin_upload, &write, error) != 0)
         return -1;
-    for (size_t i = 0; i < write.stale_count; i++)
-        (void)unlink(upload_path(service, write.stale[i]).text);
     *offset = arrived(service, upload->id);
     return 0;
 }
@@ -153,10 +154,8 @@ static int end_upload(struct store_db *db, void *context, struct error *error) {
 static int give_up(struct service *service, const char *id, struct error *error) {
     struct end_write write = {id};
 
-    if (store_run(service->store, end_upload, &write, error) != 0)
-        return -1;
     (void)unlink(upload_path(service, id).text);
-    return 0;
+    return store_run(service->store, end_upload, &write, error);
 }
 
 static int check_octets(struct service *service, const struct store_upload *upload,
@@ -172,8 +171,8 @@ static int check_octets(struct service *service, const struct store_upload *uplo
     return error_hint(error, "the upload was dropped; begin again");
 }
 
-int service_upload_finish(struct service *service, struct store_db *reader, const char *id,
-                          const char *actor, struct service_upload *result, struct error *error) {
+static int finish(struct service *service, struct store_db *reader, const char *id,
+                  const char *actor, struct service_upload *result, struct error *error) {
     struct store_upload upload;
     struct buffer octets = {0};
     uint64_t offset;
@@ -195,4 +194,15 @@ int service_upload_finish(struct service *service, struct store_db *reader, cons
     }
     buffer_free(&octets);
     return failed == 0 ? give_up(service, id, error) : -1;
+}
+
+int service_upload_finish(struct service *service, struct store_db *reader, const char *id,
+                          const char *actor, struct service_upload *result, struct error *error) {
+    int failed;
+
+    /* Once: a second one would find the file gone under its hands. */
+    pthread_mutex_lock(&service->upload_mutex);
+    failed = finish(service, reader, id, actor, result, error);
+    pthread_mutex_unlock(&service->upload_mutex);
+    return failed;
 }
