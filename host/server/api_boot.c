@@ -24,6 +24,13 @@ static int read_step(const json_t *request, const char *key, enum store_step_id 
     return error_set(error, ERROR_BAD_REQUEST, "%s must be bl2, bl3 or record", key);
 }
 
+/* Measurements that were refused have left an event. */
+static enum api_result refused(struct api_call *call, const struct error *error) {
+    if (error->code == ERROR_ATTESTATION_REFUSED)
+        metrics_count(&call->worker->metrics->flagged);
+    return API_FAILED;
+}
+
 static int finish_challenge(struct api_call *call, struct error *error) {
     const struct store_challenge *challenge = call->operation;
     json_t *object = json_pack("{s:o, s:I}", "nonce_hex", api_hex(challenge->nonce, 32),
@@ -91,7 +98,7 @@ enum api_result api_unit_image(struct api_call *call, struct error *error) {
     switch (service_prepare_image(call->service, call->reader, image, error)) {
     case 0: return api_commit(call, store_image_release, &image->write, finish_new_image);
     case 1: return finish_image(call, error) == 0 ? API_DONE : API_FAILED;
-    default: return API_FAILED;
+    default: return refused(call, error);
     }
 }
 
@@ -122,7 +129,7 @@ enum api_result api_unit_record(struct api_call *call, struct error *error) {
         return API_FAILED;
     record->write.attestation.answer.programmer_id = call->caller.name;
     if (service_prepare_record(call->service, call->reader, record, error) != 0)
-        return API_FAILED;
+        return refused(call, error);
     return api_commit(call, store_record_accept, &record->write, finish_record);
 }
 

@@ -154,6 +154,7 @@ static int read_object_id(const json_t *request, struct service_permit *permit,
         return error_set(error, ERROR_BAD_REQUEST, "an object id has 1 to %zu bytes",
                          sizeof permit->object_id);
     permit->object_id_size = size;
+    permit->write.object_id = bytes_of(permit->object_id, size);
     return json_read_hex(request, "object_id_hex", permit->object_id, size, error);
 }
 

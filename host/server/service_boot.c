@@ -3,6 +3,7 @@
 #include "server/service.h"
 
 #include "attest/attest.h"
+#include "base/log.h"
 #include "cose/cose_sign1.h"
 #include "cose/permit.h"
 #include "cose/unit_record.h"
@@ -144,11 +145,23 @@ static int check_lock(const struct judgement *judgement, struct error *error) {
     return is_locked ? 0 : refuse(error, "that debug is open");
 }
 
+/* A chip never goes back: one that has counted further would refuse the image at every start. */
+static int check_counters(const struct judgement *judgement, struct error *error) {
+    const struct devauth_measured_versions *versions = &judgement->attest.versions;
+
+    if (versions->bl2.chip_counter > judgement->bl2.security_counter)
+        return refuse(error, "a higher BL2 counter than the release has");
+    if (versions->bl3.chip_counter > judgement->bl3.security_counter)
+        return refuse(error, "a higher BL3 counter than the release has");
+    return 0;
+}
+
 static int judge_devauth(struct store_db *reader, const struct judgement *judgement,
                          struct error *error) {
     const struct attest *attest = &judgement->attest;
 
-    if (check_common(judgement, DEVAUTH_STAGE_DEVAUTH, error) != 0)
+    if (check_common(judgement, DEVAUTH_STAGE_DEVAUTH, error) != 0 ||
+        check_counters(judgement, error) != 0)
         return -1;
     if (memcmp(attest->image, judgement->devauth.sha256, sizeof attest->image) != 0)
         return refuse(error, "another DevAuth than the job's");
@@ -162,9 +175,14 @@ static int judge_devauth(struct store_db *reader, const struct judgement *judgem
 static int judge_boot(struct store_db *reader, const struct judgement *judgement, uint8_t stage,
                       struct error *error) {
     const struct attest *attest = &judgement->attest;
+    const struct store_release *running =
+        stage == DEVAUTH_STAGE_BOOTLOADER ? &judgement->bl2 : &judgement->bl3;
 
-    if (check_common(judgement, stage, error) != 0 || check_lock(judgement, error) != 0)
+    if (check_common(judgement, stage, error) != 0 || check_lock(judgement, error) != 0 ||
+        check_counters(judgement, error) != 0)
         return -1;
+    if (memcmp(attest->image, running->image_digest, sizeof attest->image) != 0)
+        return refuse(error, "another image running than the job's");
     if (memcmp(attest->bl2, judgement->bl2.image_digest, sizeof attest->bl2) != 0)
         return refuse(error, "another BL2 than the job's");
     return check_key(reader, judgement, STORE_BL2, attest->keys.bl2_key_hash, false, error) != 0
@@ -185,10 +203,40 @@ static int judge(struct store_db *reader, const struct judgement *judgement, str
                : refuse(error, "another BL3 than the job's");
 }
 
+/* Verifies and judges an answer to an open challenge. One that is refused leaves its mark: it may
+ * be a mistake, or somebody's attempt. */
+static int check_answer(struct service *service, struct store_db *reader, struct bytes transcript,
+                        struct store_attestation *attestation,
+                        uint8_t measurements[STORE_MEASUREMENTS_MAX], struct judgement *judgement,
+                        struct error *error) {
+    struct store_refusal refusal = {.why = error};
+    struct error ignored;
+
+    if (verify_transcript(transcript, &attestation->answer, judgement, attestation, measurements,
+                          error) == 0 &&
+        judge(reader, judgement, error) == 0)
+        return 0;
+    refusal.attestation = *attestation;
+    if (error->code == ERROR_ATTESTATION_REFUSED &&
+        store_run(service->store, store_attestation_refuse, &refusal, &ignored) != 0)
+        log_error_event("unit.attestation_refused", &ignored); /* refused all the same */
+    return -1;
+}
+
 static void name_image(const struct judgement *judgement, struct service_image *image) {
     bool is_bl2 = image->write.target == STORE_BL2;
 
     image->release = is_bl2 ? judgement->bl2 : judgement->bl3;
+}
+
+/* What was released for this very answer before. */
+static int image_again(struct store_db *reader, struct service_image *image, struct error *error) {
+    int found =
+        store_image_find(reader, image->write.attestation.answer.nonce, &image->write, error);
+
+    if (found == 0)
+        return store_challenge_open(reader, &image->write.attestation.answer, error);
+    return found == 1 ? 0 : -1;
 }
 
 int service_prepare_image(struct service *service, struct store_db *reader,
@@ -207,9 +255,10 @@ int service_prepare_image(struct service *service, struct store_db *reader,
     if (open < 0)
         return -1;
     if (open == 1 &&
-        (verify_transcript(buffer_bytes(&image->transcript), answer, &judgement,
-                           &image->write.attestation, image->measurements, error) != 0 ||
-         judge(reader, &judgement, error) != 0))
+        check_answer(service, reader, buffer_bytes(&image->transcript), &image->write.attestation,
+                     image->measurements, &judgement, error) != 0)
+        return -1;
+    if (open == 0 && image_again(reader, image, error) != 0)
         return -1;
     name_image(&judgement, image);
     if (service_boot_key(service, reader, judgement.unit.uid, image->write.target, &key, error) !=
@@ -217,7 +266,7 @@ int service_prepare_image(struct service *service, struct store_db *reader,
         return -1;
     crypto_sha256(bytes_of(key.public_key, sizeof key.public_key), image->key_hash);
     if (open == 0)
-        return store_image_find(reader, answer->nonce, &image->write, error) == 1 ? 1 : -1;
+        return 1;
     return service_image_tlvs(service, &image->release, &key, judgement.device.enc_key,
                               &image->write, error);
 }
@@ -288,9 +337,9 @@ int service_find_boot_key_hash(struct service *service, struct store_db *reader,
 }
 
 /* The record names the unit it is posted for, and carries this chip's word under this challenge. */
-static int check_record(struct store_db *reader, struct service_record *record,
-                        const struct unit_record *stated, struct judgement *judgement,
-                        struct error *error) {
+static int check_record(struct service *service, struct store_db *reader,
+                        struct service_record *record, const struct unit_record *stated,
+                        struct judgement *judgement, struct error *error) {
     struct store_answer *answer = &record->write.attestation.answer;
 
     memcpy(answer->nonce, stated->nonce, sizeof answer->nonce);
@@ -301,11 +350,10 @@ static int check_record(struct store_db *reader, struct service_record *record,
         memcmp(stated->uid, judgement->unit.uid, STORE_UID_SIZE) != 0 ||
         !bytes_equal(stated->job_id, bytes_of(judgement->job.id, strlen(judgement->job.id))))
         return error_set(error, ERROR_BAD_REQUEST, "the record is of another unit");
-    if (store_challenge_check(reader, answer, error) < 0 ||
-        verify_transcript(stated->transcript, answer, judgement, &record->write.attestation,
-                          record->measurements, error) != 0)
-        return -1;
-    return judge(reader, judgement, error);
+    return store_challenge_open(reader, answer, error) != 0
+               ? -1
+               : check_answer(service, reader, stated->transcript, &record->write.attestation,
+                              record->measurements, judgement, error);
 }
 
 static int programmer_key(struct store_db *reader, const char *programmer_id, uint8_t key[64],
@@ -348,7 +396,7 @@ int service_prepare_record(struct service *service, struct store_db *reader,
              (const char *)stated.site.data);
     record->write.site = record->site;
     /* A record that was accepted is answered as before; the write function decides. */
-    return known == 1 ? 0 : check_record(reader, record, &stated, &judgement, error);
+    return known == 1 ? 0 : check_record(service, reader, record, &stated, &judgement, error);
 }
 
 int service_prepare_rma(struct service *service, struct store_db *reader, struct service_rma *rma,

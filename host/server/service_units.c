@@ -86,22 +86,6 @@ int service_prepare_issue(struct service *service, struct store_db *reader,
     return sign_certificate(service, &csr, issue, error);
 }
 
-/* Checked again inside the write function; here so that no permit is signed in vain. */
-static int check_permit(const struct store_unit *unit, const struct store_permit *permit,
-                        struct error *error) {
-    if (strcmp(unit->programmer_id, permit->programmer_id) != 0)
-        return error_set(error, ERROR_DENIED, "the unit belongs to another programmer");
-    if (unit_transition_find(unit->state, permit->event) == NULL || !unit->certified) {
-        error_set(error, ERROR_WRONG_STATE, "no permit now: the unit is %s%s",
-                  unit_state_name(unit->state), unit->certified ? "" : " and has no certificate");
-        return error_hint(error, "a permit comes after the certificate was stored in the chip");
-    }
-    if (memcmp(unit->auth_key_hash, permit->auth_key_hash, 32) != 0)
-        return error_set(error, ERROR_UID_UNDER_OTHER_KEY,
-                         "the unit's certificate is for another AUTH key");
-    return 0;
-}
-
 static int sign_permit(struct service *service, const struct store_unit *unit,
                        struct service_permit *permit, struct error *error) {
     const struct authority *authority = &service->authority;
@@ -142,12 +126,11 @@ static int sign_permit(struct service *service, const struct store_unit *unit,
 int service_prepare_permit(struct service *service, struct store_db *reader,
                            struct service_permit *permit, struct error *error) {
     struct store_unit unit;
+    struct store_job job;
     int found;
 
     permit->write.now = service_now(service);
-    if (store_unit_find(reader, permit->write.unit_id, &unit, error) != 0 ||
-        check_permit(&unit, &permit->write, error) != 0 ||
-        store_unit_check_certificate(reader, &unit, error) != 0)
+    if (store_permit_check(reader, &permit->write, &unit, &job, error) != 0)
         return -1;
     found = store_permit_find(reader, &permit->write, &permit->encoded, error);
     if (found != 0)

@@ -145,6 +145,16 @@ int store_challenge_check(struct store_db *db, const struct store_answer *answer
     return 1;
 }
 
+int store_challenge_open(struct store_db *db, const struct store_answer *answer,
+                         struct error *error) {
+    int open = store_challenge_check(db, answer, error);
+
+    if (open != 0)
+        return open < 0 ? -1 : 0;
+    error_set(error, ERROR_REPLAYED, "this answer to the challenge was refused before");
+    return error_hint(error, "ask for a new challenge");
+}
+
 /* The challenge is used up, and what the chip measured is the newest that is known of it. */
 static int keep_attestation(struct store_db *db, const struct store_attestation *attestation,
                             struct error *error) {
@@ -153,11 +163,26 @@ static int keep_attestation(struct store_db *db, const struct store_attestation 
     if (store_exec(db, error, "UPDATE challenges SET transcript_hash=? WHERE nonce=?", "bb",
                    bytes_of(answer->transcript_hash, 32), bytes_of(answer->nonce, 32)) != 0)
         return -1;
+    if (attestation->measurements.size == 0)
+        return 0;
     return store_exec(db, error,
                       "INSERT OR REPLACE INTO attestations(uid, step, measurements, measured)"
                       " VALUES(?,?,?,?)",
                       "bibi", bytes_of(attestation->uid, STORE_UID_SIZE), (int64_t)answer->step,
                       attestation->measurements, (int64_t)answer->now);
+}
+
+int store_attestation_refuse(struct store_db *db, void *context, struct error *error) {
+    const struct store_refusal *refusal = context;
+    const struct store_answer *answer = &refusal->attestation.answer;
+    struct store_unit unit;
+    struct store_job job;
+
+    if (unit_of_programmer(db, answer->unit_id, answer->programmer_id, &unit, &job, error) != 0 ||
+        store_challenge_open(db, answer, error) != 0 ||
+        keep_attestation(db, &refusal->attestation, error) != 0)
+        return -1;
+    return unit_flag(db, "unit.attestation_refused", &unit, refusal->why, answer->now, error);
 }
 
 int store_image_find(struct store_db *db, const uint8_t nonce[32], struct store_image *image,
@@ -183,6 +208,7 @@ int store_image_find(struct store_db *db, const uint8_t nonce[32], struct store_
 int store_image_release(struct store_db *db, void *context, struct error *error) {
     struct store_image *image = context;
     const struct store_answer *answer = &image->attestation.answer;
+    bool is_bl2 = image->target == STORE_BL2;
     struct store_unit unit;
     struct store_job job;
     int open;
@@ -193,18 +219,23 @@ int store_image_release(struct store_db *db, void *context, struct error *error)
     open = store_challenge_check(db, answer, error);
     if (open < 0)
         return -1;
-    if (open == 0) /* the same request twice at the same time: the first one's image */
-        return store_image_find(db, answer->nonce, image, error) == 1 ? 0 : -1;
+    if (open == 0) { /* the same request twice at the same time: the first one's image */
+        int found = store_image_find(db, answer->nonce, image, error);
+
+        return found == 0 ? store_challenge_open(db, answer, error) : found < 0 ? -1 : 0;
+    }
     if (keep_attestation(db, &image->attestation, error) != 0 ||
         store_exec(db, error,
                    "INSERT INTO images(nonce, unit_id, target, tlvs, issued) VALUES(?,?,?,?,?)",
                    "bbibi", bytes_of(answer->nonce, 32), bytes_of(unit.id, UNIT_ID_SIZE),
                    (int64_t)image->target, bytes_of(image->tlvs, image->tlvs_size),
                    (int64_t)answer->now) != 0 ||
-        store_exec(db, error, "UPDATE units SET permitted=1, updated=? WHERE id=?", "ib",
-                   (int64_t)answer->now, bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
+        store_exec(db, error, "UPDATE units SET permitted=1, boot=?, updated=? WHERE id=?", "iib",
+                   (int64_t)(unit.boot | (is_bl2 ? UNIT_BOOT_BL2_IMAGE : 0u)), (int64_t)answer->now,
+                   bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
         return -1;
-    return unit_record(db, &job, &unit, UNIT_EVENT_IMAGE, answer->now, error);
+    return unit_record(db, &job, &unit, UNIT_EVENT_IMAGE, is_bl2 ? job.bl2_id : job.bl3_id,
+                       answer->now, error);
 }
 
 int store_record_is_known(struct store_db *db, const uint8_t unit_id[UNIT_ID_SIZE],
@@ -236,7 +267,7 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
         return 0;
     if (check_step(&unit, &job, answer->step, error) != 0 ||
         store_unit_check_certificate(db, &unit, error) != 0 ||
-        store_challenge_check(db, answer, error) != 1)
+        store_challenge_open(db, answer, error) != 0)
         return -1;
     unit.state = unit_transition_find(unit.state, UNIT_EVENT_RECORD)->next;
     if (keep_attestation(db, &record->attestation, error) != 0 ||
@@ -249,7 +280,7 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
                    "iiib", (int64_t)unit.state, (int64_t)record->milliseconds, (int64_t)answer->now,
                    bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
         return -1;
-    return unit_record(db, &job, &unit, UNIT_EVENT_RECORD, answer->now, error);
+    return unit_record(db, &job, &unit, UNIT_EVENT_RECORD, NULL, answer->now, error);
 }
 
 static void take(struct bytes value, uint8_t *out, size_t capacity, size_t *size) {

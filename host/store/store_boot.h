@@ -58,12 +58,24 @@ struct store_answer {
 int store_challenge_check(struct store_db *db, const struct store_answer *answer,
                           struct error *error);
 
-/* What both kinds of success leave behind. */
+/* 0 only for an open one; an answer that was refused before is ERROR_REPLAYED as well. */
+int store_challenge_open(struct store_db *db, const struct store_answer *answer,
+                         struct error *error);
+
+/* What an answer leaves behind, accepted or not. */
 struct store_attestation {
     struct store_answer answer;
     uint8_t uid[STORE_UID_SIZE];
-    struct bytes measurements;
+    struct bytes measurements; /* empty: the chip did not sign them */
 };
+
+/* A write function: the challenge is used up, and an event says what was wrong. A chip that signs
+ * something else than was ordered is shown as what it says it is. */
+struct store_refusal {
+    struct store_attestation attestation;
+    const struct error *why;
+};
+store_write_function store_attestation_refuse;
 
 struct store_image {
     struct store_attestation attestation;

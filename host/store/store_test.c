@@ -1,4 +1,5 @@
 /* The database by itself: group commit, append-only tables, full disk, counting in many threads. */
+#include "store/store_device.h"
 #include "store/store_event.h"
 #include "store/store_firmware.h"
 #include "store/store_programmer.h"
@@ -151,11 +152,14 @@ static void events_and_ledgers_are_append_only(void **state) {
         "DELETE FROM ledger_server",
         "UPDATE ledger_programmer SET entry=x'00'",
         "DELETE FROM ledger_programmer",
+        "UPDATE records SET record=x'00'",
+        "DELETE FROM records",
         "REPLACE INTO events(id, time, type, actor, subject) VALUES(1, 0, 'x', 'x', 'x')",
     };
     char fill[] = "INSERT INTO events(time, type, actor, subject) VALUES(1,'a','b','c');"
                   "INSERT INTO ledger_server VALUES('j',1,x'01',x'02');"
-                  "INSERT INTO ledger_programmer VALUES('j',1,x'01',x'02')";
+                  "INSERT INTO ledger_programmer VALUES('j',1,x'01',x'02');"
+                  "INSERT INTO records VALUES(x'01',x'02','s',1)";
 
     assert_int_equal(store_run(*state, run_sql, fill, &error), 0);
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++) {
@@ -307,6 +311,79 @@ static void a_newer_schema_is_refused(void **state) {
     assert_int_equal(error.code, ERROR_UNSUPPORTED);
 }
 
+/* A database as testdata/`name` left it, at `path`. */
+static void restore(const char *name) {
+    struct buffer sql = {0};
+    sqlite3 *db = NULL;
+
+    assert_int_equal(file_read(name, 1 << 20, &sql, &error), 0);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, buffer_text(&sql), NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    buffer_free(&sql);
+}
+
+/* Every table with its columns, every index and trigger. */
+static void describe(struct store *store, struct buffer *out) {
+    struct store_db *reader = store_reader_open(store, &error);
+    sqlite3_stmt *row;
+    char text[200];
+
+    assert_non_null(reader);
+    assert_int_equal(store_query(reader, &row, &error,
+                                 "SELECT s.type || ' ' || s.name || ' ' || coalesce(c.name, '')"
+                                 " FROM sqlite_master s LEFT JOIN pragma_table_info(s.name) c"
+                                 " ORDER BY 1",
+                                 ""),
+                     0);
+    while (store_step(reader, row, &error) == 1) {
+        store_column_text(row, 0, text, sizeof text);
+        buffer_append_text(out, text);
+        buffer_append_text(out, "\n");
+    }
+    store_done(row);
+    store_db_close(reader);
+}
+
+static void an_older_database_is_brought_up(void **state) {
+    static const uint8_t uid[STORE_UID_SIZE] = {1};
+    struct buffer fresh = {0}, upgraded = {0};
+    struct store_reservation reservation = reservation_of(2, 1);
+    struct store_device device;
+    struct store_job job;
+    struct store *store;
+    struct store_db *reader;
+
+    describe(*state, &fresh);
+    store_close(*state);
+    unlink(path);
+    restore("testdata/schema_1.sql");
+    *state = store = store_open(path, NULL, &error);
+    assert_non_null(store);
+    assert_int_equal(number(store, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
+    describe(store, &upgraded);
+    assert_true(fresh.size > 1000);
+    assert_string_equal(buffer_text(&upgraded), buffer_text(&fresh));
+    buffer_free(&fresh);
+    buffer_free(&upgraded);
+    /* The job is what it was, one that ends with identities, and goes on. */
+    reader = store_reader_open(store, &error);
+    assert_int_equal(store_job_find(reader, JOB, &job, &error), 0);
+    assert_int_equal(job.used, 1);
+    assert_string_equal(job.bl2_id, "");
+    assert_false(job.debug_open);
+    assert_int_equal(store_device_find(reader, uid, &device, &error), 0);
+    assert_int_equal(device.unit_state, UNIT_IDENTIFIED);
+    store_db_close(reader);
+    assert_int_equal(store_run(store, store_unit_reserve, &reservation, &error), 0);
+    assert_int_equal(reservation.remaining, 1);
+    /* Opened once more there is nothing left to do. */
+    store_close(store);
+    *state = store_open(path, NULL, &error);
+    assert_non_null(*state);
+    assert_int_equal(number(*state, "SELECT count(*) FROM units"), 2);
+}
+
 static void reservations_are_refused_by_reason(void **state) {
     struct store_reservation reservation = reservation_of(1, 1);
     unsigned count = 1;
@@ -340,6 +417,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_count_holds_in_many_threads, begin, end),
         cmocka_unit_test_setup_teardown(closing_keeps_everything, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(an_older_database_is_brought_up, begin, end),
         cmocka_unit_test_setup_teardown(reservations_are_refused_by_reason, begin, end),
     };
 

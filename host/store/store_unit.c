@@ -1,5 +1,5 @@
 /* Reading units, and what the steps share; the steps themselves are in store_unit_reserve.c,
- * store_unit_issue.c and store_unit_status.c. */
+ * store_unit_issue.c, store_unit_permit.c and store_unit_status.c. */
 #include "store/store_unit.h"
 
 #include "base/encoding.h"
@@ -12,7 +12,7 @@
 #define UNIT_COLUMNS                                                                               \
     "id, job_id, programmer_id, uid, attempt, state, counted, permitted, nonce, csr_hash,"         \
     " certificate_serial, certificate_hash, auth_key_hash, step, reason, milliseconds, created, "  \
-    "updated, secured"
+    "updated, secured, boot"
 
 void store_unit_id(const char *job_id, const uint8_t uid[STORE_UID_SIZE], uint32_t attempt,
                    uint8_t id[UNIT_ID_SIZE]) {
@@ -51,6 +51,7 @@ static void read_unit(sqlite3_stmt *row, struct store_unit *unit) {
     unit->created = (uint64_t)store_column_number(row, 16);
     unit->updated = (uint64_t)store_column_number(row, 17);
     unit->secured = store_column_number(row, 18) != 0;
+    unit->boot = (unsigned)store_column_number(row, 19);
 }
 
 int unit_find(struct store_db *db, const uint8_t id[UNIT_ID_SIZE], struct store_unit *unit,
@@ -128,7 +129,7 @@ int unit_step_allowed(const struct store_unit *unit, enum unit_event event, stru
 }
 
 int unit_record(struct store_db *db, struct store_job *job, const struct store_unit *unit,
-                enum unit_event event, uint64_t now, struct error *error) {
+                enum unit_event event, const char *detail, uint64_t now, struct error *error) {
     char actor[STORE_ID_MAX + sizeof "programmer:"], uid[2 * STORE_UID_SIZE + 1];
     char type[32];
     const struct ledger_member members[] = {
@@ -145,8 +146,7 @@ int unit_record(struct store_db *db, struct store_job *job, const struct store_u
     snprintf(actor, sizeof actor, "programmer:%s", unit->programmer_id);
     hex_encode_upper(bytes_of(unit->uid, STORE_UID_SIZE), uid);
     entry.job_id = job->id;
-    if (event == UNIT_EVENT_FAILED)
-        entry.detail = unit->reason;
+    entry.detail = detail;
     if (store_job_record(db, job, now, type, members, unit->certified ? 4 : 3, error) != 0 ||
         store_job_save(db, job, error) != 0)
         return -1;

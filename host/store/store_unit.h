@@ -26,6 +26,12 @@
 #define UNIT_DER_MAX     2000
 #define UNIT_ATTEMPT_MAX 1000
 
+/* How far a unit's boot has come, one bit each; stored. */
+#define UNIT_BOOT_BL2_IMAGE 1u /* released to this attempt */
+#define UNIT_BOOT_BL2_KEY   2u /* permitted, to this attempt or an earlier one of the job */
+#define UNIT_BOOT_BL3_KEY   4u
+#define UNIT_BOOT_KEYS      (UNIT_BOOT_BL2_KEY | UNIT_BOOT_BL3_KEY)
+
 struct store_unit {
     uint8_t id[UNIT_ID_SIZE];
     char job_id[STORE_ID_MAX + 1];
@@ -36,6 +42,7 @@ struct store_unit {
     bool counted;   /* this attempt holds one of the job's count */
     bool permitted; /* an irreversible permit was issued, or an image released */
     bool secured;   /* the lock permit was issued: this UID never gets another key */
+    unsigned boot;  /* UNIT_BOOT_* */
     bool certified;
     uint8_t nonce[32];
     uint8_t csr_hash[32]; /* from here: only when certified */
@@ -124,6 +131,7 @@ struct store_permit {
     enum unit_event event;
     uint8_t device_nonce[32];
     uint8_t auth_key_hash[32];
+    struct bytes object_id; /* OBJECT_ID */
     struct bytes permit;
     uint64_t now;
 };
@@ -132,12 +140,12 @@ struct store_permit {
  * _UID_UNDER_OTHER_KEY. */
 store_write_function store_unit_permit;
 
-/* 1 if a permit of this command (with target) was issued to the unit, 0, -1 error. */
-int store_unit_was_permitted(struct store_db *db, const uint8_t unit_id[UNIT_ID_SIZE],
-                             uint64_t command, struct error *error);
+/* The same refusals without writing: so that nothing is made or signed in vain. */
+int store_permit_check(struct store_db *db, const struct store_permit *permit,
+                       struct store_unit *unit, struct store_job *job, struct error *error);
 
 /* The permit issued before for this nonce: 1 and appended to `out`, 0 none. ERROR_REPLAYED if the
- * nonce belongs to another unit, command or key. */
+ * nonce belongs to another unit, command, key or object id. */
 int store_permit_find(struct store_db *db, const struct store_permit *permit, struct buffer *out,
                       struct error *error);
 

@@ -20,9 +20,10 @@ int unit_of_programmer(struct store_db *db, const uint8_t id[UNIT_ID_SIZE],
 /* ERROR_WRONG_STATE unless the table has (unit->state, event). */
 int unit_step_allowed(const struct store_unit *unit, enum unit_event event, struct error *error);
 
-/* Ledger entry, event and saved job for a step that happened. */
+/* Ledger entry, event and saved job for a step that happened; `detail`, for the event, may be NULL.
+ */
 int unit_record(struct store_db *db, struct store_job *job, const struct store_unit *unit,
-                enum unit_event event, uint64_t now, struct error *error);
+                enum unit_event event, const char *detail, uint64_t now, struct error *error);
 
 /* An event for something refused that somebody should look at. */
 int unit_flag(struct store_db *db, const char *type, const struct store_unit *unit,

@@ -134,5 +134,5 @@ int store_unit_issue(struct store_db *db, void *context, struct error *error) {
         return -1;
     memcpy(issue->issued_der, issue->der.data, issue->der.size);
     issue->issued_size = issue->der.size;
-    return unit_record(db, &job, &unit, UNIT_EVENT_CERTIFICATE, issue->now, error);
+    return unit_record(db, &job, &unit, UNIT_EVENT_CERTIFICATE, NULL, issue->now, error);
 }

@@ -114,18 +114,18 @@ static int supersede(struct store_db *db, struct store_job *job, struct store_un
         unit_end_certificate(db, earlier, "superseded", "superseded by a later attempt", now,
                              error) != 0)
         return -1;
-    return unit_record(db, job, earlier, UNIT_EVENT_SUPERSEDE, now, error);
+    return unit_record(db, job, earlier, UNIT_EVENT_SUPERSEDE, NULL, now, error);
 }
 
 static int insert_unit(struct store_db *db, const struct store_unit *unit, struct error *error) {
     return store_exec(db, error,
                       "INSERT INTO units(id, job_id, uid, attempt, state, counted, programmer_id,"
-                      " nonce, created, updated) VALUES(?,?,?,?,?,1,?,?,?,?)",
-                      "btbiitbii", bytes_of(unit->id, UNIT_ID_SIZE), unit->job_id,
+                      " nonce, created, updated, boot) VALUES(?,?,?,?,?,1,?,?,?,?,?)",
+                      "btbiitbiii", bytes_of(unit->id, UNIT_ID_SIZE), unit->job_id,
                       bytes_of(unit->uid, STORE_UID_SIZE), (int64_t)unit->attempt,
                       (int64_t)unit->state, unit->programmer_id,
                       bytes_of(unit->nonce, sizeof unit->nonce), (int64_t)unit->created,
-                      (int64_t)unit->updated);
+                      (int64_t)unit->updated, (int64_t)unit->boot);
 }
 
 static void fill_unit(const struct store_reservation *reservation,
@@ -187,8 +187,11 @@ int store_unit_reserve(struct store_db *db, void *context, struct error *error) 
     if (found == 1 && supersede(db, &job, &earlier, reservation->now, error) != 0)
         return -1;
     fill_unit(reservation, id, &reservation->unit);
+    if (found == 1) /* what is in the chip's OTP stays there, and is permitted once */
+        reservation->unit.boot = earlier.boot & UNIT_BOOT_KEYS;
     reservation->remaining = job.count - job.used;
     if (insert_unit(db, &reservation->unit, error) != 0)
         return -1;
-    return unit_record(db, &job, &reservation->unit, UNIT_EVENT_RESERVE, reservation->now, error);
+    return unit_record(db, &job, &reservation->unit, UNIT_EVENT_RESERVE, NULL, reservation->now,
+                       error);
 }
