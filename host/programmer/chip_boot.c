@@ -156,7 +156,8 @@ int chip_await(struct chip *chip, const struct chip_arrival *arrival,
         }
         if (same_chip(arrival->before, info, error) != 0)
             return -1;
-        if (info->stage == arrival->stage)
+        if (info->stage == arrival->stage ||
+            (arrival->or_later && info->stage > (uint8_t)arrival->stage))
             return 0;
         uint64_t now = clock_monotonic_ms();
         other_since = other_since != 0 ? other_since : now;

@@ -38,6 +38,7 @@ int chip_reboot(struct chip *chip, enum devauth_reboot mode, struct error *error
 struct chip_arrival {
     const struct devauth_device_info *before; /* must be the same chip: UID, family */
     enum devauth_stage_id stage;              /* awaited */
+    bool or_later;                            /* a stage that this one starts will do */
     int patience_ms;
 };
 /*

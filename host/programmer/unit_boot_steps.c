@@ -189,11 +189,13 @@ int unit_bl2_install(struct unit *unit, struct error *error) {
     return chip_install_image(&unit->chip, &image, error);
 }
 
-/* boot_rom has no session and starts what it accepted by itself. */
+/* boot_rom has no session and starts what it accepted by itself; a repaired BL2 goes on to an
+ * application that is whole. */
 static int boot_rom_leave(struct unit *unit, struct error *error) {
     struct error unheard;
     const struct chip_arrival arrival = {.before = &unit->info,
                                          .stage = DEVAUTH_STAGE_BOOTLOADER,
+                                         .or_later = true,
                                          .patience_ms = unit_start_ms(unit, BL2_START_MS)};
     struct devauth_device_info info;
     if (chip_reboot(&unit->chip, DEVAUTH_REBOOT_NORMAL, &unheard) != 0)

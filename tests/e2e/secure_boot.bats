@@ -146,11 +146,16 @@ changed_copy() {
     line_stop changed-bl3
 }
 
-@test "a changed bootloader does not start" {
+@test "a changed bootloader does not start, and is repaired" {
     changed_copy changed-bl2 $((LINE_BL2_OFFSET + 0x410))
     expect_stage changed-bl2 boot_rom
     line_boot_log changed-bl2 | grep -qx bl2=hash
     expect_error 53 device_untrusted nusec chip show --board "$LINE/changed-bl2" --compare
+    # the programmer that made the chip has kept its BL2 and repairs it; nothing counts again
+    expect 0 nusec produce "$job" --board "$LINE/changed-bl2" --json
+    expect_unit '.units[0].state == "already_done" and .done == 0'
+    [ "$(remaining "$job")" -eq 7 ]
+    expect_running changed-bl2
     line_stop changed-bl2
 }
 
