@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STALE_S       (7u * 24 * 3600)
+#define STALE_S       (UINT64_C(7) * 24 * 3600)
 #define UNDER_WAY_MAX 32u
 
 static struct server_path upload_path(const struct service *service, const char *id) {
