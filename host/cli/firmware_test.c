@@ -121,13 +121,14 @@ int http_client_post(struct http_client *client, const char *path, const json_t 
 int http_client_send(struct http_client *client, const char *method, const char *path,
                      const char *content_type, struct bytes body, struct http_answer *answer,
                      struct error *error) {
-    unsigned long long offset = 0;
+    static const char prefix[] = "/v1/uploads/up-1?offset=";
 
     (void)client;
     memset(answer, 0, sizeof(*answer));
     assert_string_equal(method, "PUT");
     assert_string_equal(content_type, "application/octet-stream");
-    assert_int_equal(sscanf(path, "/v1/uploads/up-1?offset=%llu", &offset), 1);
+    assert_memory_equal(path, prefix, strlen(prefix));
+    uint64_t offset = strtoull(path + strlen(prefix), NULL, 10);
     assert_in_range(body.size, 1, RANGE_MAX);
     if (call_begin(error) != 0)
         return -1;
@@ -153,18 +154,27 @@ bool http_client_is_transient(const struct http_client *client, const struct err
     return server.last_status == 0 && error->code == ERROR_OFFLINE;
 }
 
-/* The path's only argument is the upload's id; the real one is in command.c, with everything. */
+/* Without the encoding of the real one, which is in command.c with everything else. */
 char *command_path(const char *format, ...) {
-    char text[128];
+    struct buffer text = {0};
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
+    for (const char *at = format; *at != '\0'; at++) {
+        if (at[0] == '%' && at[1] == 's') {
+            buffer_append_text(&text, va_arg(arguments, const char *));
+            at++;
+        } else {
+            buffer_append(&text, at, 1);
+        }
+    }
     va_end(arguments);
-    return strdup(text);
+    char *path = strdup(buffer_text(&text));
+    buffer_free(&text);
+    return path;
 }
 
-static char path[64];
+static char file[64];
 static uint8_t contents[SIZE];
 
 static int start(void **state_) {
@@ -173,14 +183,14 @@ static int start(void **state_) {
     (void)state_;
     for (size_t i = 0; i < SIZE; i++)
         contents[i] = (uint8_t)(i * 31 + i / 977);
-    (void)snprintf(path, sizeof(path), "/tmp/nusec_firmware_test_%d", (int)getpid());
-    return file_write_durable(path, bytes_of(contents, SIZE), 0600, &error);
+    (void)snprintf(file, sizeof(file), "/tmp/nusec_firmware_test_%d", (int)getpid());
+    return file_write_durable(file, bytes_of(contents, SIZE), 0600, &error);
 }
 
 static int stop(void **state_) {
     (void)state_;
     server_reset();
-    return unlink(path);
+    return unlink(file);
 }
 
 struct seen {
@@ -197,7 +207,7 @@ static void see(void *context, uint64_t done, uint64_t total) {
 }
 
 static json_t *upload(struct seen *seen, const uint64_t *counter, struct error *error) {
-    const struct firmware_upload request = {.path = path,
+    const struct firmware_upload request = {.path = file,
                                             .kind = "bl3",
                                             .family = "F",
                                             .version = "1.0.0",
@@ -324,7 +334,7 @@ static void another_file_is_another_upload(void **state_) {
     assert_null(upload(NULL, NULL, &error));
     server.fault = NO_FAULT;
     contents[0] ^= 1;
-    assert_int_equal(file_write_durable(path, bytes_of(contents, SIZE), 0600, &error), 0);
+    assert_int_equal(file_write_durable(file, bytes_of(contents, SIZE), 0600, &error), 0);
     expect_stored(upload(NULL, NULL, &error));
 }
 

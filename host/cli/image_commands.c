@@ -232,6 +232,7 @@ static int read_question(const struct keys *keys, struct image_question *questio
     }
     question->public_key = arguments.key == NULL ? NULL : keys->signer.public_key;
     question->device = arguments.enc_key == NULL ? NULL : &keys->other;
+    question->is_clear = arguments.clear;
     question->counter_minimum = (uint32_t)counter;
     question->slot_size = (uint32_t)size;
     return 0;
@@ -286,7 +287,9 @@ static int verify(const struct option_list *operands, struct error *error) {
                         "%s: encrypted; key, signature and counter are good, the contents were not "
                         "looked at",
                         path);
-        result = error_hint(error, "give the device's private key with --enc-key FILE");
+        result =
+            error_hint(error, "give the device's private key with --enc-key FILE; or --clear, if "
+                              "this is from a primary slot");
     } else if (command_common.json) {
         output_json(stdout, object);
     } else {
@@ -469,23 +472,25 @@ static const struct option_set sign_options = COMMAND_OPTION_SET(
     "Production images are signed by the server.",
     sign_entries, 1, 1);
 
-#define QUESTION_ENTRIES                                                                           \
-    {OPTION_TEXT,        "enc-key",      "FILE", "the device's private ENC key, to look inside",   \
-     &arguments.enc_key, OPTION_OPTIONAL},                                                         \
-        {OPTION_TEXT,      "stage",        "STAGE", "judge as a chip does: bl2 or bl3",            \
-         &arguments.stage, OPTION_OPTIONAL},                                                       \
-        {OPTION_TEXT,                                                                              \
-         "counter-min",                                                                            \
-         "N",                                                                                      \
-         "the chip's counter (default 0)",                                                         \
-         &arguments.counter_min,                                                                   \
-         OPTION_OPTIONAL},                                                                         \
-        {OPTION_TEXT,                                                                              \
-         "slot-size",                                                                              \
-         "N",                                                                                      \
-         "bytes of the slot (default: of the stage, or the file)",                                 \
-         &arguments.slot_size,                                                                     \
-         OPTION_OPTIONAL},                                                                         \
+#define QUESTION_ENTRIES                                                                             \
+    {OPTION_TEXT,        "enc-key",      "FILE", "the device's private ENC key, to look inside",     \
+     &arguments.enc_key, OPTION_OPTIONAL},                                                           \
+        {OPTION_TEXT,      "stage",        "STAGE", "judge as a chip does: bl2 or bl3",              \
+         &arguments.stage, OPTION_OPTIONAL},                                                         \
+        {OPTION_TEXT,                                                                                \
+         "counter-min",                                                                              \
+         "N",                                                                                        \
+         "the chip's counter (default 0)",                                                           \
+         &arguments.counter_min,                                                                     \
+         OPTION_OPTIONAL},                                                                           \
+        {OPTION_TEXT,                                                                                \
+         "slot-size",                                                                                \
+         "N",                                                                                        \
+         "bytes of the slot (default: of the stage, or the file)",                                   \
+         &arguments.slot_size,                                                                       \
+         OPTION_OPTIONAL},                                                                           \
+        {OPTION_FLAG,      "clear",        NULL, "the payload is in plaintext: from a primary slot", \
+         &arguments.clear, OPTION_OPTIONAL},                                                         \
         PASSPHRASE_OPTION, COMMAND_JSON_OPTION
 
 static const struct option_entry verify_entries[] = {{OPTION_TEXT, "key", "FILE",

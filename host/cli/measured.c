@@ -81,11 +81,11 @@ static json_t *image_of(const struct devauth_measured_image *image, const uint8_
 }
 
 json_t *measured_of_chip(const json_t *chip, struct error *error) {
-    uint8_t device[2];
-    uint8_t bl2[DIGEST_SIZE];
-    uint8_t bl3[DIGEST_SIZE];
-    uint8_t keys_value[DEVAUTH_MEASURED_KEYS_SIZE];
-    uint8_t versions_value[DEVAUTH_MEASURED_VERSIONS_SIZE];
+    uint8_t device[2] = {0};
+    uint8_t bl2[DIGEST_SIZE] = {0};
+    uint8_t bl3[DIGEST_SIZE] = {0};
+    uint8_t keys_value[DEVAUTH_MEASURED_KEYS_SIZE] = {0};
+    uint8_t versions_value[DEVAUTH_MEASURED_VERSIONS_SIZE] = {0};
     struct devauth_measured_keys keys;
     struct devauth_measured_versions versions;
 

@@ -210,7 +210,7 @@ static json_t *encryption_json(struct bytes file, const struct image_header *hea
     if (question->device != NULL)
         device = image_is_wrapped_for(file, question->device) ? "this_device" : "another_device";
     return json_pack("{s:s,s:I,s:s}", "payload", states[verdict->payload], "aes_bits",
-                     (json_int_t)(8 * key_size), "wrapped_for", device);
+                     8 * (json_int_t)key_size, "wrapped_for", device);
 }
 
 static const char *cell_name(enum image_trailer_state state) {

@@ -246,7 +246,7 @@ static enum image_reason verify(const struct image_source *source,
     if (image_header_content_key_size(&verdict->report.header) == 0)
         return reason;
     verdict->payload = was_hash_good(reason) ? IMAGE_PAYLOAD_CLEAR : IMAGE_PAYLOAD_UNOPENED;
-    if (was_accepted || reason != IMAGE_REASON_HASH)
+    if (was_accepted || reason != IMAGE_REASON_HASH || question->is_clear)
         return reason;
     return question->device == NULL ? verify_unopened(source, policy, verdict)
                                     : verify_opened(source, policy, question->device, verdict);

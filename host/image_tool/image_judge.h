@@ -26,6 +26,7 @@ struct image_question {
     enum image_stage stage;
     const uint8_t *public_key;      /* X || Y of the only key that may sign; NULL: not known */
     const struct image_key *device; /* the device's private ENC key; NULL: not known */
+    bool is_clear;                  /* the payload is in plaintext: it is from a primary slot */
     uint32_t counter_minimum;       /* the chip's counter */
     uint32_t slot_size;             /* 0: the stage's, or as large as the file */
 };

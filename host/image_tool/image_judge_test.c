@@ -83,6 +83,15 @@ static void what_the_desk_cannot_know_is_undecided(void **state) {
     assert_int_equal(verdict.needs, IMAGE_NEEDS_DEVICE | IMAGE_NEEDS_SIGNER);
 }
 
+/* From a primary slot ciphertext is damage, and needs no key to be told. */
+static void in_a_primary_slot_the_payload_is_plaintext(void **state) {
+    (void)state;
+    expect(judge("clear_256.bin", ASK(.public_key = signer.public_key, .is_clear = true)),
+           IMAGE_VERDICT_ACCEPTED, IMAGE_ACCEPTED);
+    expect(judge("encrypted_256.bin", ASK(.public_key = signer.public_key, .is_clear = true)),
+           IMAGE_VERDICT_REFUSED, IMAGE_REASON_HASH);
+}
+
 static void other_keys_are_refused(void **state) {
     (void)state;
     expect(judge("plain_full.bin", ASK(.public_key = stranger.public_key)), IMAGE_VERDICT_REFUSED,
@@ -282,6 +291,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_what_imgtool_signed),
         cmocka_unit_test(what_the_desk_cannot_know_is_undecided),
+        cmocka_unit_test(in_a_primary_slot_the_payload_is_plaintext),
         cmocka_unit_test(other_keys_are_refused),
         cmocka_unit_test(judges_as_the_stages_do),
         cmocka_unit_test(every_changed_byte_is_refused),

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cose/permit.h"
 #include "devauth/otp_map.h"
+#include "programmer/chip_names.h"
 #include "programmer/recovery.h"
 #include "x509/device_csr.h"
 
@@ -58,8 +59,8 @@ static int foreign(struct error *error) {
 /* A chip that is lost, or past where any production leads. */
 static int end_judge(const struct unit *unit, enum chip_life last, struct error *error) {
     if (unit->info.life_cycle > last)
-        return error_set(error, ERROR_DEVICE_REFUSED, "the chip's life cycle is %u, past all this",
-                         unit->info.life_cycle);
+        return error_set(error, ERROR_DEVICE_REFUSED, "the chip's life cycle is %s, past all this",
+                         chip_life_name(unit->info.life_cycle));
     if (unit->record.is_identified && unit->record.state == JOB_UNIT_FAILED) {
         (void)error_set(error, ERROR_DEVICE_REFUSED, "this chip's unit failed at %s: %.100s",
                         unit->record.step, unit->record.reason);

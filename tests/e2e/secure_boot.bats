@@ -159,8 +159,25 @@ changed_copy() {
     line_stop changed-bl2
 }
 
-@test "changes in header, counter, key and signature are named in the boot log" {
+# device_key <member> <file>: one of the first chip's boot keys, public, as PEM.
+device_key() {
+    { echo 3059301306072a8648ce3d020106082a8648ce3d03010703420004 &&
+        nusec device show "$uid" --json | jq -r ".$1"; } | xxd -r -p |
+        openssl pkey -pubin -inform DER -out "$2"
+}
+
+# desk_says <board> <word>: what `firmware verify` says of the primary slot in a board's flash.
+desk_says() {
+    local slot=$LINE/slot.bin
+    dd if="$LINE/$1/flash.img" of="$slot" bs=2048 skip=44 count=230 status=none
+    run nusec firmware verify "$slot" --key "$LINE/pk_bl3.pem" --stage bl3 --counter-min 1 --clear
+    [[ ${lines[0]} == *": $2" ]] || { echo "$1: $output instead of $2"; return 1; }
+}
+
+@test "what is wrong with an image is named alike in the boot log and on the desk" {
     local offset reason size
+    device_key pk_bl3_hex "$LINE/pk_bl3.pem"
+    desk_says first accepted
     size=$(stat -c %s "$BUILD/host/firmware/application.bin")
     size=$(((size + 15) / 16 * 16)) # encrypted in blocks
     # magic; version; payload; security counter; digest; key; signature
@@ -168,6 +185,7 @@ changed_copy() {
         changed_copy "cut-$offset" $((LINE_BL3_OFFSET + offset))
         line_boot_log "cut-$offset" | grep -qx "primary=$reason" ||
             { echo "$offset: $(line_boot_log "cut-$offset") instead of $reason"; return 1; }
+        desk_says "cut-$offset" "$reason"
         expect_stage "cut-$offset" bootloader
         line_stop "cut-$offset"
     done <<-END
@@ -176,7 +194,10 @@ changed_copy() {
 	$((0x400 + 16)) hash
 	$((0x400 + size + 8)) hash
 	$((0x400 + size + 12 + 8)) hash
+	$((0x400 + size + 12 + 4)) tlv_unknown
+	$((0x400 + size + 12 + 4 + 2)) tlv_format
 	$((0x400 + size + 12 + 4 + 36 + 4 + 40)) key
+	$((0x400 + size + 12 + 4 + 36 + 95 + 4 + 20)) signature
 	END
 }
 
