@@ -269,3 +269,14 @@ sign() {
     expect_error 2 usage nusec chip show
     expect_error 2 usage nusec chip show --board /x/a --board /x/b
 }
+
+@test "at a terminal the UID has to be typed" {
+    make_profile
+    local uid=00112233445566778899AABBCCDDEEFF
+    # the answer is what stands on the terminal; the command's exit code is that of script
+    run script -qec "nusec device rma $uid --reason test" /dev/null <<<"yes"
+    [ "$status" -eq 5 ]
+    [[ $output == *"never comes back"*"not confirmed: nothing was done"* ]]
+    run script -qec "nusec device rma $uid --reason test" /dev/null <<<"${uid,,}"
+    [ "$status" -eq 10 ] # confirmed, and then nobody answers
+}

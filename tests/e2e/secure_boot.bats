@@ -235,6 +235,26 @@ desk_says() {
     line_stop foreign
 }
 
+@test "a chip of another OEM is refused: it believes its own root only" {
+    local board=$LINE/first other=$LINE/other job_there
+    LINE=$other LINE_PORT=
+    line_enter
+    line_create && line_init_server && line_start_server && line_start_programmer && line_prepare
+    job_there=$(import_job 1)
+    expect 70 nusec produce "$job_there" --board "$board" --json
+    expect_unit '.units[0].state == "failed" and .remaining == 1'
+    expect 0 nusec chip show --board "$board" --json
+    jq -e '.chain == "untrusted" and .measured == null' <<<"$output"
+    expect_error 53 device_untrusted nusec chip show --board "$board" --compare
+    expect_error 4 not_found nusec device show "$uid"
+    run nusec chip rma "$uid" --board "$board" --yes
+    [ "$status" -ne 0 ]
+    line_stop_all
+    LINE=${other%/other} LINE_PORT=
+    line_enter
+    expect_running first
+}
+
 @test "a dry run counts nothing and writes nothing for good" {
     local before
     native_board planned
