@@ -10,7 +10,7 @@ PACKAGES=(
     cmake ninja-build pkg-config gcc libc6-dev dpkg-dev xxd
     # host libraries
     libssl-dev openssl libevent-dev libcurl4-openssl-dev libjansson-dev libcbor-dev libsqlite3-dev
-    sqlite3 libp11-kit-dev softhsm2
+    sqlite3 libp11-kit-dev softhsm2 libgfshare-dev
     # firmware and its emulator
     gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
     # tests, checks, fuzzing, bench

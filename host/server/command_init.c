@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/options.h"
+#include "server/kek_backup.h"
 #include "server/operator_profile.h"
 #include "x509/key.h"
 
@@ -22,6 +23,8 @@ struct init_arguments {
     const char *url;
     const char *admin_out;
     const char *module;
+    uint64_t backup_shares;
+    uint64_t backup_threshold;
 };
 
 /* Public keys on their way from the server's token to the root. */
@@ -38,6 +41,11 @@ static int init_data(const struct init_arguments *arguments, struct server_data 
         return -1;
     if (file_exists(server_path(data, "server.json").text))
         return error_set(error, ERROR_CONFLICT, "%s is already a data directory", data->directory);
+    if (arguments->backup_shares > KEK_SHARES_MAX || arguments->backup_threshold < 2 ||
+        arguments->backup_threshold > arguments->backup_shares)
+        return error_set(error, ERROR_USAGE,
+                         "a backup has 2 to %d shares, and needs 2 or more of them",
+                         KEK_SHARES_MAX);
     if (strncmp(arguments->url, "https://", 8) != 0)
         return error_set(error, ERROR_USAGE, "the URL must begin with https://");
     pin_path = realpath(arguments->pin_file, NULL);
@@ -109,20 +117,23 @@ static int read_public_key(struct hsm *hsm, const char *label, uint8_t public_ke
     return key != NULL ? hsm_public_key(key, public_key, error) : -1;
 }
 
-static int make_server_keys(const struct server_data *data, struct ca_keys *ca_keys,
-                            struct error *error) {
+static int make_server_keys(const struct init_arguments *arguments, const struct server_data *data,
+                            struct ca_keys *ca_keys, struct error *error) {
     static const char *const pairs[] = {KEY_DEVICE_CA,     KEY_OPERATIONS_CA,     KEY_NL3_BOOT,
                                         KEY_JOB_AUTHORITY, KEY_COMMAND_AUTHORITY, KEY_AUDIT,
                                         KEY_OCSP};
-    static const char *const keks[] = {KEY_KEK_BOOT, KEY_KEK_PROGRAMMER, KEY_KEK_CONTENT};
+    const struct server_path backup = server_path(data, "backup");
+    const struct kek_backup_order order = {.directory = backup.text,
+                                           .shares = (unsigned)arguments->backup_shares,
+                                           .threshold = (unsigned)arguments->backup_threshold};
     struct hsm *hsm =
         make_token(data, SERVER_TOKEN, data->pin_file, "softhsm2.conf", "tokens", error);
     int result = hsm != NULL ? 0 : -1;
 
     for (size_t i = 0; result == 0 && i < sizeof pairs / sizeof pairs[0]; i++)
         result = hsm_generate_p256(hsm, pairs[i], error);
-    for (size_t i = 0; result == 0 && i < sizeof keks / sizeof keks[0]; i++)
-        result = hsm_generate_kek(hsm, keks[i], error);
+    if (result == 0)
+        result = kek_backup_make(hsm, &order, error);
     if (result == 0)
         result = read_public_key(hsm, KEY_DEVICE_CA, ca_keys->device_ca, error);
     if (result == 0)
@@ -303,7 +314,7 @@ static int initialise(const struct init_arguments *arguments, struct error *erro
     int result;
 
     if (init_data(arguments, &data, error) != 0 || make_directories(&data, error) != 0 ||
-        make_server_keys(&data, &ca_keys, error) != 0 ||
+        make_server_keys(arguments, &data, &ca_keys, error) != 0 ||
         make_root(&data, arguments->root_pin_file, &ca_keys, error) != 0 ||
         make_authorities(&data, error) != 0 || server_authority_open(&authority, &data, error) != 0)
         return -1;
@@ -316,7 +327,7 @@ static int initialise(const struct init_arguments *arguments, struct error *erro
 }
 
 int command_init(int argc, char **argv) {
-    struct init_arguments arguments = {0};
+    struct init_arguments arguments = {.backup_shares = 3, .backup_threshold = 2};
     const struct option_entry entries[] = {
         {OPTION_TEXT, "data", "DIR", "the new data directory", &arguments.data, OPTION_REQUIRED},
         {OPTION_TEXT, "organization", "NAME", "organization in every certificate",
@@ -331,6 +342,10 @@ int command_init(int argc, char **argv) {
          &arguments.root_pin_file, OPTION_OPTIONAL},
         {OPTION_TEXT, "admin-out", "DIR", "profile directory of the first operator, oem-admin",
          &arguments.admin_out, OPTION_OPTIONAL},
+        {OPTION_NUMBER, "backup-shares", "N", "shares of the KEKs' backup key (default: 3)",
+         &arguments.backup_shares, OPTION_OPTIONAL},
+        {OPTION_NUMBER, "backup-threshold", "M", "how many of them open it (default: 2)",
+         &arguments.backup_threshold, OPTION_OPTIONAL},
         {OPTION_TEXT, "module", "FILE", "PKCS#11 module (default: SoftHSM2)", &arguments.module,
          OPTION_OPTIONAL},
     };
@@ -359,5 +374,7 @@ int command_init(int argc, char **argv) {
     printf("initialised %s\n", arguments.data);
     printf("now move %s/root to a safe place off this machine: it holds the root key\n",
            arguments.data);
+    printf("and give each share in %s/backup to somebody else: %u of them open the backup\n",
+           arguments.data, (unsigned)arguments.backup_threshold);
     return 0;
 }

@@ -8,6 +8,7 @@
 int command_init(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_operator(int argc, char **argv);
+int command_restore(int argc, char **argv);
 int command_routes(int argc, char **argv);
 
 /* Prints message and hint on stderr and returns the exit code of the error. */

@@ -14,6 +14,7 @@ static const struct {
     {"init", command_init, "make the tokens, keys and certificates of a new server"},
     {"run", command_run, "serve the REST API"},
     {"operator", command_operator, "add or revoke an operator"},
+    {"restore", command_restore, "put the key-encryption keys back from their backup"},
     {"routes", command_routes, "print the routes of the REST API with their roles"},
 };
 
