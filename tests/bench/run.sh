@@ -4,7 +4,7 @@
 #
 #   CERTIFICATES  per measurement of the issuing server (default 6000)
 #   CONNECTIONS   how many at once, a list (default "1 8 64")
-#   ONLY_UNITS    1: only the seconds per unit, and what a boot costs
+#   ONLY_UNITS    1: only the seconds per unit, installations, and what a boot costs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=$PWD/${BUILD:-build}
@@ -13,6 +13,7 @@ LINE_PORT=${PORT:-18643}
 . scripts/line.bash
 . tests/bench/baselines.bash
 . tests/bench/unit_times.bash
+. tests/bench/install_rate.bash
 CERTIFICATES=${CERTIFICATES:-6000}
 
 for tool in cfssl wrk softhsm2-util jq; do
@@ -52,12 +53,24 @@ issuing() {
         done
 }
 
+signing() {
+    local rates
+    echo "== signatures per second with boot keys of devices, one thread"
+    rates=$(boot_key_rate "$LINE/server/softhsm2.conf" nusec-server "$LINE/server.pin" 2)
+    jq -r '"C_Sign, key of DEVICE CA  \(.plain)",
+        "boot key, kept unwrapped  \(.kept)  / C_Sign \(.kept / .plain * 100 | round / 100)",
+        "boot key, unwrapped       \(.unwrapped)  / C_Sign \(.unwrapped / .plain * 100 | round / 100)",
+        "boot keys made            \(.made)"' <<<"$rates"
+}
+
 line_create
 line_init_server
 line_start_server
-[ -n "${ONLY_UNITS:-}" ] || issuing
+[ -n "${ONLY_UNITS:-}" ] || { issuing && echo && signing; }
 echo
 unit_times
+echo
+install_rates
 echo
 echo "== instructions and memory of a boot"
 boot_bench
