@@ -98,8 +98,8 @@ static unsigned command;
 /* What a chip without a BL2 of its own says to each command. */
 static enum status expected(unsigned asked) {
     switch (asked) {
-    case DEVAUTH_REBOOT: return STATUS_DENIED;
-    case DEVAUTH_INSTALL_BEGIN: return STATUS_DENIED;
+    case DEVAUTH_REBOOT:
+    case DEVAUTH_INSTALL_BEGIN:
     case DEVAUTH_INSTALL_FINISH: return STATUS_DENIED;
     default: return STATUS_UNSUPPORTED;
     }

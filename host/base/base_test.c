@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/process.h"
+#include "base/scrap_statement.h"
 #include "base/test_support.h"
 
 #include <errno.h>
@@ -521,6 +522,20 @@ static void times_are_written(void **state) {
     assert_true(clock_monotonic_us() / 1000 >= clock_monotonic_ms() - 1000);
 }
 
+/* The vector of docs/formats/unit_record.md. */
+static void the_statement_of_a_scrapped_unit(void **state) {
+    uint8_t unit_id[16], uid[16], digest[32];
+    char text[65];
+    (void)state;
+    for (uint8_t i = 0; i < 16; i++) {
+        unit_id[i] = i;
+        uid[i] = (uint8_t)(i * 0x11);
+    }
+    scrap_statement_digest(unit_id, uid, "bent pin", digest);
+    hex_encode(bytes_of(digest, sizeof digest), text);
+    assert_string_equal(text, "fc56734cffd238a961c0ce3e3b2a83449623c88f5d0d7736b84907d21dff9670");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_its_own_row),
@@ -544,6 +559,7 @@ int main(void) {
         cmocka_unit_test(core_files_are_forbidden),
         cmocka_unit_test(sockets_connect),
         cmocka_unit_test(times_are_written),
+        cmocka_unit_test(the_statement_of_a_scrapped_unit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -67,6 +67,14 @@ static const struct error_row rows[ERROR_CODE_COUNT] = {
     [ERROR_CHALLENGE_EXPIRED] = {"challenge_expired", 409, 63},
     [ERROR_ATTESTATION_REFUSED] = {"attestation_refused", 403, 55},
     [ERROR_IMAGE_REFUSED] = {"image_refused", 409, 56},
+    [ERROR_JOB_PAUSED] = {"job_paused", 409, 46},
+    [ERROR_PROGRAMMER_ROLLED_BACK] = {"programmer_rolled_back", 409, 57},
+    [ERROR_UID_DENIED] = {"uid_denied", 403, 49},
+    [ERROR_RETRY_LIMIT] = {"retry_limit", 409, 59},
+    [ERROR_ASSURANCE_UNPROVEN] = {"assurance_unproven", 403, 47},
+    [ERROR_LEDGER_ROLLED_BACK] = {"ledger_rolled_back", 409, 48},
+    [ERROR_UNIT_SCRAPPED] = {"unit_scrapped", 409, 17},
+    [ERROR_SERVER_ROLLED_BACK] = {"server_rolled_back", 409, 58},
 };
 
 static const struct error_row *row_of(enum error_code code) {

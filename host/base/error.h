@@ -74,9 +74,17 @@ enum error_code {
     ERROR_METHOD_NOT_ALLOWED,
     ERROR_KEY_UNDER_OTHER_UID, /* one AUTH key, two UIDs: a copied or emulated chip */
     /* firmware of units */
-    ERROR_CHALLENGE_EXPIRED,   /* the nonce is used up, too old, or another step's */
-    ERROR_ATTESTATION_REFUSED, /* what the chip measures is not what was ordered */
-    ERROR_IMAGE_REFUSED,       /* a chip or a tool does not accept an image */
+    ERROR_CHALLENGE_EXPIRED,      /* the nonce is used up, too old, or another step's */
+    ERROR_ATTESTATION_REFUSED,    /* what the chip measures is not what was ordered */
+    ERROR_IMAGE_REFUSED,          /* a chip or a tool does not accept an image */
+    ERROR_JOB_PAUSED,             /* the OEM holds the job; try again when it goes on */
+    ERROR_PROGRAMMER_ROLLED_BACK, /* its ledger ends before an entry the server has */
+    ERROR_SERVER_ROLLED_BACK,     /* the server's copy ends before an entry it acknowledged */
+    ERROR_UID_DENIED,             /* the job is not to make this chip */
+    ERROR_RETRY_LIMIT,            /* the chip was tried as often as the job allows */
+    ERROR_LEDGER_ROLLED_BACK,     /* the programmer's ledgers and its TPM's counter disagree */
+    ERROR_ASSURANCE_UNPROVEN,     /* a key store claims to be a TPM and does not prove it */
+    ERROR_UNIT_SCRAPPED,          /* the unit was given up for good; its chip is not made again */
     ERROR_CODE_COUNT
 };
 

@@ -34,14 +34,16 @@ struct http_client *command_server(char **url, struct error *error) {
     return client;
 }
 
-struct control *command_programmer(struct error *error) {
+const char *command_programmer_endpoint(void) {
     const char *endpoint = command_common.programmer;
 
     if (endpoint == NULL)
         endpoint = getenv("NUSEC_PROGRAMMER");
-    if (endpoint == NULL || endpoint[0] == '\0')
-        endpoint = DEFAULT_PROGRAMMER;
-    return control_open(endpoint, error);
+    return endpoint == NULL || endpoint[0] == '\0' ? DEFAULT_PROGRAMMER : endpoint;
+}
+
+struct control *command_programmer(struct error *error) {
+    return control_open(command_programmer_endpoint(), error);
 }
 
 json_t *command_get(const char *path, struct error *error) {

@@ -55,15 +55,20 @@ extern const struct command programmer_commands[];
 extern const struct command firmware_commands[];
 extern const struct command image_commands[];
 extern const struct command job_commands[];
+extern const struct command report_commands[];
 extern const struct command package_commands[];
 extern const struct command produce_commands[];
+extern const struct command handler_commands[];
+extern const struct command scrap_commands[];
 extern const struct command chip_commands[];
 extern const struct command device_commands[];
-extern const struct command chip_commands[];
 
 /* The server of the profile; free with http_client_free. `*url` (may be NULL) receives its base URL
  * in a new string. */
 struct http_client *command_server(char **url, struct error *error);
+
+/* Where the programmer's control socket is: --programmer, $NUSEC_PROGRAMMER, or the usual place. */
+const char *command_programmer_endpoint(void);
 
 /* The programmer's control socket; free with control_close. */
 struct control *command_programmer(struct error *error);

@@ -34,6 +34,8 @@ static const struct output_column show_columns[] = {
     {"job", "job_id", OUTPUT_TEXT},
     {"programmer", "programmer_id", OUTPUT_TEXT},
     {"state", "unit_state", OUTPUT_TEXT},
+    {"serial number", "serial", OUTPUT_TEXT},
+    {"site", "site", OUTPUT_TEXT},
     {"PUB KEY (AUTH)", "auth_public_key_hex", OUTPUT_TEXT},
     {"PUB KEY (ENC)", "enc_public_key_hex", OUTPUT_TEXT},
     {"PUB KEY (TLS)", "tls_public_key_hex", OUTPUT_TEXT},

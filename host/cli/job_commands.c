@@ -1,5 +1,6 @@
 /* nusec job create | list | show | export | report */
 #include "cli/command.h"
+#include "cli/confirm.h"
 #include "cli/moment.h"
 #include "cli/output.h"
 #include "cli/uid_list.h"
@@ -13,6 +14,8 @@
 
 #define PACKAGE_LIMIT ((size_t)32 << 20)
 
+#define NOT_GIVEN UINT64_MAX /* the server has its own default */
+
 static struct {
     const char *product;
     const char *programmer_id;
@@ -25,9 +28,14 @@ static struct {
     const char *debug;
     struct option_list uids;
     const char *uid_file;
+    struct option_list denied;
+    const char *deny_file;
+    uint64_t retries;
     const char *assurance;
     const char *output;
-} arguments = {.expires = "+30d"};
+    const char *reason;
+    bool yes;
+} arguments = {.expires = "+30d", .retries = NOT_GIVEN};
 
 static const struct output_column list_columns[] = {
     {"ID", "id", OUTPUT_TEXT},
@@ -52,6 +60,7 @@ static const struct output_column job_columns[] = {
     {"count", "count", OUTPUT_TEXT},
     {"used", "used", OUTPUT_TEXT},
     {"remaining", "remaining", OUTPUT_TEXT},
+    {"recalled", "recalled", OUTPUT_TEXT},
     {"expires", "expires", OUTPUT_TIME},
     {"programmer", "programmer_id", OUTPUT_TEXT},
     {"assurance", "assurance", OUTPUT_TEXT},
@@ -61,39 +70,12 @@ static const struct output_column job_columns[] = {
     {"BL2", "bl2_id", OUTPUT_TEXT},
     {"BL3", "bl3_id", OUTPUT_TEXT},
     {"debug port", "debug", OUTPUT_TEXT},
+    {"retries", "retries", OUTPUT_TEXT},
     {"package", "sequence", OUTPUT_TEXT},
     {"created", "created", OUTPUT_TIME},
     {"created by", "created_by", OUTPUT_TEXT},
 };
 #define JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
-
-static const struct output_column report_columns[] = {
-    {"job", "id", OUTPUT_TEXT},
-    {"product", "product", OUTPUT_TEXT},
-    {"state", "state", OUTPUT_TEXT},
-    {"expires", "expires", OUTPUT_TIME},
-    {"ordered", "ordered", OUTPUT_TEXT},
-    {"done", "done", OUTPUT_TEXT},
-    {"secured", "secured", OUTPUT_TEXT},
-    {"identified", "identified", OUTPUT_TEXT},
-    {"reserved", "reserved", OUTPUT_TEXT},
-    {"failed", "failed", OUTPUT_TEXT},
-    {"remaining", "remaining", OUTPUT_TEXT},
-    {"yield", "yield", OUTPUT_PERCENT},
-    {"started", "started", OUTPUT_TIME},
-    {"last", "last", OUTPUT_TIME},
-};
-#define REPORT_COLUMNS (sizeof(report_columns) / sizeof(report_columns[0]))
-static const struct output_column report_unit_columns[] = {
-    {"UID", "uid", OUTPUT_TEXT},
-    {"STATE", "state", OUTPUT_TEXT},
-    {"STEP", "step", OUTPUT_TEXT},
-    {"ATTEMPT", "attempt", OUTPUT_TEXT},
-    {"SECONDS", "seconds", OUTPUT_SECONDS},
-    {"CERTIFICATE", "certificate_sha256_hex", OUTPUT_SHORT},
-    {"UPDATED", "updated", OUTPUT_TIME},
-    {"REASON", "reason", OUTPUT_TEXT},
-};
 
 static void set_text(json_t *request, const char *member, const char *text) {
     if (text != NULL)
@@ -122,13 +104,19 @@ static int create(const struct option_list *operands, struct error *error) {
     if (moment_parse(arguments.expires, clock_now_s(&clock_system), &expires, error) != 0)
         return error_prefix(error, "--expires");
     json_t *uids = uid_list_read(&arguments.uids, arguments.uid_file, error);
-    if (uids == NULL)
+    json_t *denied =
+        uids != NULL ? uid_list_read(&arguments.denied, arguments.deny_file, error) : NULL;
+    if (denied == NULL) {
+        json_decref(uids);
         return -1;
+    }
     json_t *request =
-        json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:o}", "product", arguments.product, "programmer_id",
-                  arguments.programmer_id, "count", (json_int_t)arguments.count, "expires",
-                  (json_int_t)expires, "chip_family", arguments.family, "devauth_id",
-                  arguments.firmware, "uids", uids);
+        json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:o,s:o}", "product", arguments.product,
+                  "programmer_id", arguments.programmer_id, "count", (json_int_t)arguments.count,
+                  "expires", (json_int_t)expires, "chip_family", arguments.family, "devauth_id",
+                  arguments.firmware, "uids", uids, "denied_uids", denied);
+    if (arguments.retries != NOT_GIVEN)
+        (void)json_object_set_new(request, "retries", json_integer((json_int_t)arguments.retries));
     set_text(request, "assurance", arguments.assurance);
     set_text(request, "bl2_id", arguments.bl2);
     set_text(request, "bl3_id", arguments.bl3);
@@ -179,22 +167,81 @@ static int export(const struct option_list *operands, struct error *error) {
     return output_answer(answer, NULL, columns, 3);
 }
 
-static int report(const struct option_list *operands, struct error *error) {
-    char *path = command_path("/v1/jobs/%s/report", operands->items[0]);
-    json_t *answer = command_get(path, error);
+static int hold(const struct option_list *operands, const char *what, struct error *error) {
+    char *path = command_path("/v1/jobs/%s/%s", operands->items[0], what);
+    json_t *request = json_object();
+
+    set_text(request, "reason", arguments.reason);
+    json_t *answer = command_post(path, request, error);
+    free(path);
+    return output_answer(answer, NULL, job_columns, JOB_COLUMNS);
+}
+
+static int pause_job(const struct option_list *operands, struct error *error) {
+    return hold(operands, "pause", error);
+}
+
+static int resume_job(const struct option_list *operands, struct error *error) {
+    return hold(operands, "resume", error);
+}
+
+static int deny(const struct option_list *operands, struct error *error) {
+    static const struct output_column columns[] = {{"job", "job_id", OUTPUT_TEXT},
+                                                   {"denied", "denied", OUTPUT_TEXT}};
+    json_t *uids = uid_list_read(&arguments.denied, arguments.deny_file, error);
+
+    if (uids == NULL)
+        return -1;
+    char *path = command_path("/v1/jobs/%s/deny", operands->items[0]);
+    json_t *answer = command_post(path, json_pack("{s:o}", "uids", uids), error);
+    free(path);
+    return output_answer(answer, NULL, columns, 2);
+}
+
+static int close_job(const struct option_list *operands, struct error *error) {
+    char question[256];
+
+    (void)snprintf(question, sizeof(question),
+                   "No unit of %s will begin any more, and it cannot be opened again.",
+                   operands->items[0]);
+    if (confirm(arguments.yes, question, operands->items[0], error) != 0)
+        return -1;
+    return hold(operands, "close", error);
+}
+
+static int scrap_unit(const struct option_list *operands, struct error *error) {
+    static const struct output_column columns[] = {{"state", "state", OUTPUT_TEXT},
+                                                   {"still counted", "counted", OUTPUT_TEXT},
+                                                   {"remaining", "remaining", OUTPUT_TEXT}};
+    const char *uid = operands->items[1];
+    char question[256];
+
+    (void)snprintf(question, sizeof(question),
+                   "%s will be given up for good: its certificate is revoked, and it is never made "
+                   "again under %s.",
+                   uid, operands->items[0]);
+    if (confirm(arguments.yes, question, uid, error) != 0)
+        return -1;
+    char *path = command_path("/v1/jobs/%s/units/%s/scrap", operands->items[0], uid);
+    json_t *answer = command_post(path, json_pack("{s:s}", "reason", arguments.reason), error);
 
     free(path);
-    if (answer == NULL || command_common.json)
-        return output_answer(answer, NULL, NULL, 0);
-    json_t *shown = json_deep_copy(json_object_get(answer, "job"));
-    (void)json_object_update(shown, json_object_get(answer, "counts"));
-    (void)json_object_update_missing(shown, answer);
-    output_fields(stdout, report_columns, REPORT_COLUMNS, shown);
-    json_decref(shown);
-    (void)fputc('\n', stdout);
-    output_table(stdout, report_unit_columns, 8, json_object_get(answer, "units"));
-    json_decref(answer);
-    return 0;
+    return output_answer(answer, NULL, columns, 3);
+}
+
+static int extend_job(const struct option_list *operands, struct error *error) {
+    uint64_t expires = 0;
+
+    if (moment_parse(arguments.expires, clock_now_s(&clock_system), &expires, error) != 0)
+        return error_prefix(error, "--expires");
+    char *path = command_path("/v1/jobs/%s/extend", operands->items[0]);
+    json_t *answer = command_post(path, json_pack("{s:I}", "expires", (json_int_t)expires), error);
+
+    free(path);
+    if (answer != NULL && !command_common.json)
+        (void)printf("The programmer's package still has the old time: export and import it "
+                     "again.\n\n");
+    return output_answer(answer, NULL, job_columns, JOB_COLUMNS);
 }
 
 static const struct option_entry create_entries[] = {
@@ -216,7 +263,13 @@ static const struct option_entry create_entries[] = {
      &arguments.expires, OPTION_OPTIONAL},
     {OPTION_LIST, "uid", "UID", "a chip that may be made; may be repeated", &arguments.uids,
      OPTION_OPTIONAL},
-    {OPTION_TEXT, "uid-file", "FILE", "such chips, one UID per line", &arguments.uid_file,
+    {OPTION_TEXT, "uid-file", "FILE", "such chips: UIDs, one a line, or CSV with a column uid",
+     &arguments.uid_file, OPTION_OPTIONAL},
+    {OPTION_LIST, "deny", "UID", "a chip that must not be made; may be repeated", &arguments.denied,
+     OPTION_OPTIONAL},
+    {OPTION_TEXT, "deny-file", "FILE", "such chips, as in --uid-file", &arguments.deny_file,
+     OPTION_OPTIONAL},
+    {OPTION_NUMBER, "retries", "N", "attempts at a chip after the first (999)", &arguments.retries,
      OPTION_OPTIONAL},
     {OPTION_TEXT, "assurance", "LEVEL", "key store the programmer must have: software or tpm",
      &arguments.assurance, OPTION_OPTIONAL},
@@ -235,10 +288,6 @@ static const struct option_set list_options = COMMAND_OPTION_SET(
     "nusec job list", "[options]", "Lists the jobs this profile may see.", plain_entries, 0, 0);
 static const struct option_set show_options =
     COMMAND_OPTION_SET("nusec job show", "JOB [options]", "Shows one job.", plain_entries, 1, 1);
-static const struct option_set report_options = COMMAND_OPTION_SET(
-    "nusec job report", "JOB [options]", "Shows the status report of a job: its counts and units.",
-    plain_entries, 1, 1);
-
 static const struct option_entry export_entries[] = {{OPTION_TEXT, "output", "FILE",
                                                       "where to write the package",
                                                       &arguments.output, OPTION_REQUIRED},
@@ -250,6 +299,65 @@ static const struct option_set export_options = COMMAND_OPTION_SET(
     "package exported before.",
     export_entries, 1, 1);
 
-const struct command job_commands[] = {{&create_options, create}, {&list_options, list},
-                                       {&show_options, show},     {&export_options, export},
-                                       {&report_options, report}, {0}};
+static const struct option_entry hold_entries[] = {
+    {OPTION_TEXT, "reason", "TEXT", "why, for the record", &arguments.reason, OPTION_OPTIONAL},
+    COMMAND_PROFILE_OPTION,
+    COMMAND_JSON_OPTION};
+static const struct option_set pause_options = COMMAND_OPTION_SET(
+    "nusec job pause", "JOB [--reason TEXT] [options]",
+    "Holds a job: no unit begins or gets anything until it is resumed. Units under way stay open.",
+    hold_entries, 1, 1);
+static const struct option_set resume_options =
+    COMMAND_OPTION_SET("nusec job resume", "JOB [--reason TEXT] [options]",
+                       "Lets a paused job go on.", hold_entries, 1, 1);
+static const struct option_entry extend_entries[] = {
+    {OPTION_TEXT, "expires", "TIME", "as in job create", &arguments.expires, OPTION_REQUIRED},
+    COMMAND_PROFILE_OPTION,
+    COMMAND_JSON_OPTION};
+static const struct option_set extend_options = COMMAND_OPTION_SET(
+    "nusec job extend", "JOB --expires TIME [options]",
+    "Gives a job another end. The programmer needs a new package for it.", extend_entries, 1, 1);
+static const struct option_entry deny_entries[] = {
+    {OPTION_LIST, "uid", "UID", "a chip; may be repeated", &arguments.denied, OPTION_OPTIONAL},
+    {OPTION_TEXT, "uid-file", "FILE", "chips: UIDs, one a line, or CSV with a column uid",
+     &arguments.deny_file, OPTION_OPTIONAL},
+    COMMAND_PROFILE_OPTION,
+    COMMAND_JSON_OPTION};
+static const struct option_set deny_options = COMMAND_OPTION_SET(
+    "nusec job deny", "JOB (--uid UID | --uid-file FILE)... [options]",
+    "Names chips that are not to be made under a job, from now on. What was made stays.",
+    deny_entries, 1, 1);
+static const struct option_entry close_entries[] = {
+    {OPTION_TEXT, "reason", "TEXT", "why, for the record", &arguments.reason, OPTION_OPTIONAL},
+    {OPTION_FLAG, "yes", NULL, "do not ask", &arguments.yes, OPTION_OPTIONAL},
+    COMMAND_PROFILE_OPTION,
+    COMMAND_JSON_OPTION};
+static const struct option_set close_options = COMMAND_OPTION_SET(
+    "nusec job close", "JOB [--reason TEXT] [--yes] [options]",
+    "Ends a job for good and recalls its unused count. Units under way may still come to their "
+    "end.",
+    close_entries, 1, 1);
+
+static const struct option_entry scrap_entries[] = {
+    {OPTION_TEXT, "reason", "TEXT", "why, for the record", &arguments.reason, OPTION_REQUIRED},
+    {OPTION_FLAG, "yes", NULL, "do not ask", &arguments.yes, OPTION_OPTIONAL},
+    COMMAND_PROFILE_OPTION,
+    COMMAND_JSON_OPTION};
+static const struct option_set scrap_options = COMMAND_OPTION_SET(
+    "nusec job scrap", "JOB UID --reason TEXT [--yes] [options]",
+    "Gives up a unit that is not complete: its certificate is revoked, its chip is never made "
+    "again\n"
+    "under the job. Its count comes back only if nothing was permitted to the chip yet.",
+    scrap_entries, 2, 2);
+
+const struct command job_commands[] = {{&create_options, create},
+                                       {&list_options, list},
+                                       {&show_options, show},
+                                       {&export_options, export},
+                                       {&pause_options, pause_job},
+                                       {&resume_options, resume_job},
+                                       {&close_options, close_job},
+                                       {&extend_options, extend_job},
+                                       {&deny_options, deny},
+                                       {&scrap_options, scrap_unit},
+                                       {0}};

@@ -11,8 +11,9 @@
 #include <string.h>
 
 static const struct command *const tables[] = {
-    programmer_commands, firmware_commands, image_commands,  job_commands,    package_commands,
-    produce_commands,    chip_commands,     device_commands, server_commands,
+    programmer_commands, firmware_commands, image_commands,   job_commands,
+    report_commands,     package_commands,  produce_commands, handler_commands,
+    scrap_commands,      chip_commands,     device_commands,  server_commands,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 #define PREFIX      "nusec "

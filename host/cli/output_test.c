@@ -1,6 +1,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/verdict.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,7 +120,7 @@ static void progress_into_a_pipe_is_a_line_per_event(void **state) {
 
     (void)state;
     capture_start(&capture);
-    progress_init(&progress, capture.file, PROGRESS_LINES, 0);
+    progress_init(&progress, capture.file, PROGRESS_LINES, 0, -1);
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         json_t *event = parse(events[i]);
         progress_event(&progress, event);
@@ -139,12 +140,14 @@ static void progress_on_a_terminal_redraws(void **state) {
 
     (void)state;
     capture_start(&capture);
-    progress_init(&progress, capture.file, PROGRESS_TERMINAL, 50);
+    progress_init(&progress, capture.file, PROGRESS_TERMINAL, 50, 7);
     progress_event(&progress, event);
     progress_event(&progress, event);
     /* Cut at 49 columns: a line that wraps would not be overwritten. */
-    capture_expect(&capture, "\r\033[Ka        ##########.......... keys              0\n"
-                             "\033[1A\r\033[Ka        ##########.......... keys              0\n");
+    capture_expect(&capture, "\r\033[KPASS 0   FAIL 0   REMAINING 7\n"
+                             "\r\033[Ka        ##########.......... keys              0\n"
+                             "\033[2A\r\033[KPASS 0   FAIL 0   REMAINING 7\n"
+                             "\r\033[Ka        ##########.......... keys              0\n");
     json_decref(event);
 }
 
@@ -155,13 +158,70 @@ static void rows_keep_the_order_of_the_command_line(void **state) {
 
     (void)state;
     capture_start(&capture);
-    progress_init(&progress, capture.file, PROGRESS_TERMINAL, 43);
+    progress_init(&progress, capture.file, PROGRESS_TERMINAL, 43, -1);
     progress_add_site(&progress, "a");
     progress_add_site(&progress, "b");
     progress_event(&progress, event);
-    capture_expect(&capture, "\r\033[Ka        .................... waiting     \n"
+    capture_expect(&capture, "\r\033[KPASS 0   FAIL 0   REMAINING ?\n"
+                             "\r\033[Ka        .................... waiting     \n"
                              "\r\033[Kb        .................... keys        \n");
     json_decref(event);
+}
+
+/* The word, the bin and what to do, without a colour; and the totals. */
+static void an_ended_unit_is_a_verdict(void **state) {
+    struct capture capture;
+    struct progress progress;
+    json_t *good =
+        parse("{\"site\":\"a\",\"unit\":{\"state\":\"done\",\"uid\":\"0011\",\"seconds\":9,"
+              "\"resumed\":true},\"totals\":{\"done\":3,\"failed\":0,\"remaining\":2}}");
+    json_t *bad =
+        parse("{\"site\":\"a\",\"unit\":{\"state\":\"failed\",\"code\":\"device_link\","
+              "\"reason\":\"no answer\"},\"totals\":{\"done\":3,\"failed\":1,\"remaining\":2}}");
+
+    (void)state;
+    capture_start(&capture);
+    progress_init(&progress, capture.file, PROGRESS_LINES, 0, -1);
+    progress_event(&progress, good);
+    progress_event(&progress, bad);
+    capture_expect(&capture,
+                   "a        ======= PASS ======= done           0011 9.0 s  resumed where it was "
+                   "cut off\n         PASS 3   FAIL 0   REMAINING 2\n"
+                   "a        !!! FAIL  bin 4 !!!! failed         - 0.0 s  check power, cables and "
+                   "socket, then the same board again (no answer)\n"
+                   "         PASS 3   FAIL 1   REMAINING 2\n");
+    json_decref(good);
+    json_decref(bad);
+}
+
+/* Every code of a failed unit has a bin; what nobody thought of is the chip's fault. */
+static void every_end_has_its_bin(void **state) {
+    static const struct {
+        const char *unit;
+        enum verdict_bin bin;
+    } cases[] = {
+        {"{\"state\":\"done\"}", VERDICT_PASS},
+        {"{\"state\":\"already_done\"}", VERDICT_BEFORE},
+        {"{\"state\":\"open\",\"code\":\"device_link\"}", VERDICT_AGAIN},
+        {"{\"state\":\"failed\",\"code\":\"device_debug\"}", VERDICT_CONTACT},
+        {"{\"state\":\"failed\",\"code\":\"bad_csr\"}", VERDICT_CHIP},
+        {"{\"state\":\"failed\",\"code\":\"uid_denied\"}", VERDICT_REFUSED},
+        {"{\"state\":\"failed\",\"code\":\"unit_scrapped\"}", VERDICT_REFUSED},
+        {"{\"state\":\"failed\",\"code\":\"job_paused\"}", VERDICT_LINE},
+        {"{\"state\":\"failed\"}", VERDICT_CHIP},
+        {"{\"state\":7}", VERDICT_CHIP},
+        {"{}", VERDICT_CHIP},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *unit = parse(cases[i].unit);
+        const struct verdict verdict = verdict_of(unit);
+        assert_int_equal(verdict.bin, cases[i].bin);
+        assert_int_equal(verdict.is_pass, verdict.bin <= VERDICT_BEFORE);
+        assert_int_equal(verdict.action[0] == '\0', verdict.is_pass);
+        json_decref(unit);
+    }
 }
 
 static void more_sites_than_rows_are_ignored(void **state) {
@@ -170,7 +230,7 @@ static void more_sites_than_rows_are_ignored(void **state) {
 
     (void)state;
     capture_start(&capture);
-    progress_init(&progress, capture.file, PROGRESS_LINES, 0);
+    progress_init(&progress, capture.file, PROGRESS_LINES, 0, -1);
     for (int i = 0; i < PROGRESS_SITES_MAX + 5; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "site%d", i);
@@ -200,6 +260,8 @@ int main(void) {
         cmocka_unit_test(progress_into_a_pipe_is_a_line_per_event),
         cmocka_unit_test(progress_on_a_terminal_redraws),
         cmocka_unit_test(rows_keep_the_order_of_the_command_line),
+        cmocka_unit_test(an_ended_unit_is_a_verdict),
+        cmocka_unit_test(every_end_has_its_bin),
         cmocka_unit_test(more_sites_than_rows_are_ignored),
         cmocka_unit_test(paths_are_encoded),
     };

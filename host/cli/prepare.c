@@ -7,6 +7,7 @@
 #include "base/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Programmer software has no chip; its family says which build it is. */
 #define SOFTWARE_FAMILY "programmer"
@@ -39,6 +40,39 @@ static json_t *ask(struct run *run, const char *method, json_t *parameters, stru
     return control_call(run->programmer, method, parameters, NULL, NULL, error);
 }
 
+/* The TPM opens the server's challenge and states where AUTHKEY is; it passes here as it came. */
+static int prove_tpm(struct run *run, json_t *request, struct error *error) {
+    static const char *const challenge_fields[] = {"credential_b64", "encrypted_secret_b64"};
+    static const char *const proof_fields[] = {"authkey_public_b64", "attest_b64", "signature_b64"};
+    static const char *const id[] = {"challenge_id"};
+    json_t *offer = ask(run, "prepare.tpm_begin", NULL, error);
+    json_t *challenge = NULL;
+    json_t *answer = json_object();
+    json_t *proof = json_object();
+    json_t *stated = NULL;
+    int result = -1;
+
+    if (offer != NULL &&
+        http_client_post(run->server, "/v1/tpm-challenges", offer, &challenge, error) == 0 &&
+        copy_members(answer, challenge, challenge_fields, 2, error) == 0 &&
+        (stated = ask(run, "prepare.tpm_prove", json_incref(answer), error)) != NULL &&
+        copy_members(proof, challenge, id, 1, error) == 0 &&
+        copy_members(proof, stated, proof_fields, 3, error) == 0)
+        result = json_object_set(request, "tpm", proof);
+    json_decref(offer);
+    json_decref(challenge);
+    json_decref(answer);
+    json_decref(proof);
+    json_decref(stated);
+    return result;
+}
+
+static bool is_tpm(const json_t *csr) {
+    const char *assurance = json_string_value(json_object_get(csr, "assurance"));
+
+    return assurance != NULL && strcmp(assurance, "tpm") == 0;
+}
+
 /* AUTHKEY is born in the programmer's key store; only the request leaves it. */
 static int certify(struct run *run, struct error *error) {
     static const char *const from_programmer[] = {"csr_pem", "assurance"};
@@ -49,7 +83,10 @@ static int certify(struct run *run, struct error *error) {
 
     json_t *csr = ask(run, "prepare.csr", json_pack("{s:s}", "name", run->request->name), error);
     json_t *request = json_pack("{s:s}", "name", run->request->name);
+    if (csr != NULL && run->request->assurance != NULL)
+        (void)json_object_set_new(csr, "assurance", json_string(run->request->assurance));
     if (csr != NULL && copy_members(request, csr, from_programmer, 2, error) == 0 &&
+        (!is_tpm(csr) || prove_tpm(run, request, error) == 0) &&
         http_client_post(run->server, "/v1/programmers", request, &answer, error) == 0 &&
         json_read_string(answer, "id", &id, error) == 0 &&
         copy_members(run->result, csr, from_programmer + 1, 1, error) == 0 &&
@@ -139,6 +176,26 @@ static const struct {
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(steps[0]))
 
+/* Which one it is only the programmer itself knows. */
+static int identify(struct run *run, struct error *error) {
+    static const char *const id[] = {"programmer_id"};
+    json_t *status = ask(run, "status", NULL, error);
+    int result = -1;
+
+    if (status != NULL && !json_is_true(json_object_get(status, "prepared"))) {
+        (void)error_set(error, ERROR_NOT_PREPARED, "the programmer was not prepared yet");
+        (void)error_hint(error, "nusec programmer prepare comes first");
+    } else if (status != NULL) {
+        result = copy_members(run->result, status, id, 1, error);
+    }
+    json_decref(status);
+    return result;
+}
+
+static int run_rotation(struct run *run, struct error *error) {
+    return identify(run, error) == 0 ? agree(run, error) : -1;
+}
+
 static int run_steps(struct run *run, struct error *error) {
     for (size_t i = 0; i < STEP_COUNT; i++) {
         if (!command_common.json)
@@ -149,18 +206,30 @@ static int run_steps(struct run *run, struct error *error) {
     return 0;
 }
 
-json_t *prepare_programmer(const struct prepare *prepare, struct error *error) {
-    struct run run = {.request = prepare, .result = json_object()};
-
-    run.server = command_server(&run.url, error);
-    if (run.server != NULL)
-        run.programmer = command_programmer(error);
-    if (run.programmer == NULL || run_steps(&run, error) != 0) {
-        json_decref(run.result);
-        run.result = NULL;
+/* Brings both ends together for some work. */
+static json_t *run_between(struct run *run, step_function *work, struct error *error) {
+    run->result = json_object();
+    run->server = command_server(&run->url, error);
+    if (run->server != NULL)
+        run->programmer = command_programmer(error);
+    if (run->programmer == NULL || work(run, error) != 0) {
+        json_decref(run->result);
+        run->result = NULL;
     }
-    control_close(run.programmer);
-    http_client_free(run.server);
-    free(run.url);
-    return run.result;
+    control_close(run->programmer);
+    http_client_free(run->server);
+    free(run->url);
+    return run->result;
+}
+
+json_t *prepare_programmer(const struct prepare *prepare, struct error *error) {
+    struct run run = {.request = prepare};
+
+    return run_between(&run, run_steps, error);
+}
+
+json_t *prepare_rotate(struct error *error) {
+    struct run run = {.request = NULL};
+
+    return run_between(&run, run_rotation, error);
 }

@@ -10,6 +10,7 @@ struct prepare {
     const char *name;             /* how the OEM calls it */
     const char *software;         /* path of the programmer's own executable */
     const char *software_version; /* recorded in its manifest */
+    const char *assurance;        /* to enrol it with; NULL: what its key store says it is */
 };
 
 /*
@@ -19,5 +20,9 @@ struct prepare {
  * Returns {programmer_id, certificate_sha256_hex, epoch, assurance, software_id}, a new reference.
  */
 json_t *prepare_programmer(const struct prepare *prepare, struct error *error);
+
+/* Agrees the AES_NuLink3 of the next epoch with a prepared programmer. Returns {programmer_id,
+ * epoch}, a new reference. */
+json_t *prepare_rotate(struct error *error);
 
 #endif

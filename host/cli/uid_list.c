@@ -4,14 +4,21 @@
 #include "base/file.h"
 
 #include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-#define UID_SIZE  16
-#define UID_LIMIT ((size_t)16 << 20)
+#define UID_SIZE      16
+#define UID_LIMIT     ((size_t)16 << 20)
+#define COLUMNS_MAX   64
+#define LINE_MAX_SIZE 4096
 
 struct uid_list {
     json_t *array;
     json_t *seen; /* an object, for its hash table */
+    size_t column;
+    bool has_begun; /* the first line, which may be a heading, was seen */
 };
 
 static int add(struct uid_list *list, const char *text, struct error *error) {
@@ -31,15 +38,60 @@ static int add(struct uid_list *list, const char *text, struct error *error) {
     return 0;
 }
 
-/* The first field of a line, without quotes and blanks; it is cut out in place. */
-static char *first_field(char *line) {
-    line[strcspn(line, ",;\r")] = '\0';
-    while (*line == ' ' || *line == '\t' || *line == '"')
-        line++;
-    size_t size = strlen(line);
-    while (size > 0 && (isspace((unsigned char)line[size - 1]) || line[size - 1] == '"'))
-        line[--size] = '\0';
-    return line;
+static char *trim(char *text) {
+    text += strspn(text, " \t\"");
+    size_t size = strlen(text);
+    while (size > 0 && (isspace((unsigned char)text[size - 1]) || text[size - 1] == '"'))
+        text[--size] = '\0';
+    return text;
+}
+
+/* The field of this number, from 0, without quotes and blanks; "" behind the last. The line is cut
+ * up in place. UIDs need no quotes, so a quoted separator is only expected beside them. */
+static char *field_of(char *line, size_t number) {
+    char *field = line;
+    bool quoted = false;
+
+    for (char *at = line;; at++) {
+        if (*at == '"')
+            quoted = !quoted;
+        if (*at != '\0' && (quoted || strchr(",;", *at) == NULL))
+            continue;
+        bool last = *at == '\0';
+        *at = '\0';
+        if (number == 0)
+            return trim(field);
+        if (last)
+            return at;
+        number--;
+        field = at + 1;
+    }
+}
+
+/* The column called "uid" of a heading; -1 if this is none. */
+static int heading_column(const char *line) {
+    for (int column = 0; column < COLUMNS_MAX; column++) {
+        char copy[LINE_MAX_SIZE];
+        (void)snprintf(copy, sizeof(copy), "%s", line);
+        if (strcasecmp(field_of(copy, (size_t)column), "uid") == 0)
+            return column;
+    }
+    return -1;
+}
+
+static int add_line(struct uid_list *list, char *line, struct error *error) {
+    line[strcspn(line, "\r")] = '\0';
+    if (line[strspn(line, " \t")] == '\0' || *trim(line) == '#')
+        return 0;
+    if (!list->has_begun) {
+        list->has_begun = true;
+        int column = heading_column(line);
+        if (column >= 0) {
+            list->column = (size_t)column;
+            return 0;
+        }
+    }
+    return add(list, field_of(line, list->column), error);
 }
 
 static int add_file(struct uid_list *list, const char *path, struct error *error) {
@@ -48,13 +100,12 @@ static int add_file(struct uid_list *list, const char *path, struct error *error
     char *rest = (char *)contents.data;
     size_t number = 0;
 
+    if (result == 0 && contents.size >= 3 && memcmp(rest, "\xEF\xBB\xBF", 3) == 0)
+        rest += 3; /* the byte order mark of a spreadsheet */
     while (result == 0 && rest != NULL) {
         char *line = strsep(&rest, "\n");
-        const char *field = first_field(line);
         number++;
-        if (*field == '\0' || *field == '#')
-            continue;
-        result = add(list, field, error);
+        result = add_line(list, line, error);
         if (result != 0)
             (void)error_prefix(error, "%s line %zu", path, number);
     }

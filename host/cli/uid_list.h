@@ -8,9 +8,11 @@
 
 /*
  * A JSON array of UIDs in upper-case hexadecimal, a new reference; NULL on failure. `path` may be
- * NULL; its lines are UIDs of 32 hexadecimal digits, blank lines and lines with '#' are skipped,
- * and what follows a comma is ignored, so that a vendor's CSV can be used as it is. A UID given
- * twice is refused: the count of a job and its list would no longer agree.
+ * NULL; its lines are UIDs of 32 hexadecimal digits, blank lines and lines with '#' are skipped.
+ * A vendor's CSV can be used as it is: fields end at a comma or semicolon, quotes and a byte order
+ * mark are taken off, and if the first line has a field "uid", in either case, that column counts,
+ * else the first. A UID given twice is refused: the count of a job and its list would no longer
+ * agree.
  */
 json_t *uid_list_read(const struct option_list *uids, const char *path, struct error *error);
 

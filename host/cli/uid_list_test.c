@@ -41,6 +41,30 @@ static void joins_options_and_file(void **state) {
     json_decref(list);
 }
 
+/* The column that is called so counts, wherever it is. */
+static void reads_a_vendors_csv(void **state) {
+    static const char *const files[] = {
+        "\xEF\xBB\xBFlot;UID;made\r\n7;" UID_A ";\"a; b\"\r\n7;\"" UID_B "\";c\r\n",
+        "uid,lot\n" UID_A ",7\n" UID_B "\n",
+        "# lot 7\n\"note, free\",\"Uid\"\n\"x, y\"," UID_A "\nz," UID_B,
+    };
+    struct error error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        json_t *list = read_file(files[i], &error);
+        if (list == NULL)
+            fail_msg("%zu: %s", i, error.message);
+        assert_int_equal(json_array_size(list), 2);
+        assert_string_equal(json_string_value(json_array_get(list, 0)), UID_A);
+        assert_string_equal(json_string_value(json_array_get(list, 1)), UID_B);
+        json_decref(list);
+    }
+    /* a line that ends before the column is malformed, and named */
+    assert_null(read_file("lot,uid\n7," UID_A "\n8\n", &error));
+    assert_non_null(strstr(error.message, "line 3"));
+}
+
 static void nothing_given_is_an_empty_list(void **state) {
     const struct option_list none = {.count = 0};
     struct error error;
@@ -54,7 +78,8 @@ static void nothing_given_is_an_empty_list(void **state) {
 
 static void refuses_what_is_no_uid(void **state) {
     static const char *const files[] = {
-        "uid,lot\n" UID_A ",7\n",            /* a heading must be commented out, not guessed at */
+        "serial,lot\n" UID_A ",7\n",         /* a heading without "uid" is not guessed at */
+        "\"" UID_A ",7\"\n",                 /* one field */
         "00112233445566778899AABBCCDDEEF\n", /* 31 digits */
         UID_A "0\n",
         "G0112233445566778899AABBCCDDEEFF\n",
@@ -101,8 +126,11 @@ static int remove_path(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(joins_options_and_file), cmocka_unit_test(nothing_given_is_an_empty_list),
-        cmocka_unit_test(refuses_what_is_no_uid), cmocka_unit_test(refuses_a_uid_twice),
+        cmocka_unit_test(joins_options_and_file),
+        cmocka_unit_test(reads_a_vendors_csv),
+        cmocka_unit_test(nothing_given_is_an_empty_list),
+        cmocka_unit_test(refuses_what_is_no_uid),
+        cmocka_unit_test(refuses_a_uid_twice),
         cmocka_unit_test(refuses_a_missing_file),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

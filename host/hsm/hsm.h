@@ -1,6 +1,6 @@
 /*
  * A hardware security module or key store, called through PKCS#11 v2.40 directly (the module is
- * dlopen'ed; SoftHSM2 by default, a TPM through tpm2-pkcs11).
+ * dlopen'ed; SoftHSM2 by default).
  *
  *     hsm_softhsm_configure(conf, token_directory, error);          SoftHSM only, once
  *     hsm_init_token(&config, so_pin_file, error);                  once

@@ -141,6 +141,19 @@ void http_answer_clear(struct http_answer *answer) {
     answer->content_type[0] = '\0';
 }
 
+/* OpenSSL reports a connection that ended in the handshake among its own errors. */
+static bool is_broken_handshake(const char *text) {
+    return strstr(text, "unexpected eof") != NULL ||
+           (strstr(text, "alert") == NULL && strstr(text, "error:") == NULL);
+}
+
+static int tls_refused(const struct http_client *client, const char *text, struct error *error) {
+    error_set(error, ERROR_UNAUTHENTICATED, "TLS with %s was refused: %s", client->base_url, text);
+    if (strstr(text, "expired") != NULL || strstr(text, "not yet valid") != NULL)
+        return error_hint(error, "is the clock of this machine right?");
+    return error_hint(error, "wrong root CA, or a certificate the server does not accept");
+}
+
 /* What a failed transfer means to the caller: offline, too slow, or refused by TLS. */
 static int transfer_failed(const struct http_client *client, CURLcode rv, bool too_large,
                            struct error *error) {
@@ -152,11 +165,12 @@ static int transfer_failed(const struct http_client *client, CURLcode rv, bool t
         error_set(error, ERROR_USAGE, "client certificate, key or CA file: %s", text);
         return error_hint(error, "check the profile's certificate files");
     case CURLE_SSL_CONNECT_ERROR:
+        /* A connection that breaks in the handshake has been refused by nobody. */
+        if (is_broken_handshake(text))
+            break;
+        return tls_refused(client, text, error);
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-        error_set(error, ERROR_UNAUTHENTICATED, "TLS with %s was refused: %s", client->base_url,
-                  text);
-        return error_hint(error, "wrong root CA, or a certificate the server does not accept");
+    case CURLE_SSL_ISSUER_ERROR: return tls_refused(client, text, error);
     case CURLE_OPERATION_TIMEDOUT:
         return error_set(error, ERROR_TIMEOUT, "%s did not answer in time", client->base_url);
     case CURLE_WRITE_ERROR:

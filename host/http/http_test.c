@@ -1,4 +1,5 @@
 /* Client and server against each other on loopback, with a PKI made for the moment. */
+#include "base/endpoint.h"
 #include "http/http_client.h"
 #include "http/http_server.h"
 
@@ -20,6 +21,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
 
 static char directory[TEST_DIRECTORY_SIZE];
 static struct http_server *server;
@@ -269,6 +274,47 @@ static void nobody_there_is_offline(void **state) {
     memcpy(url, saved, sizeof saved);
 }
 
+/* Takes one connection and ends it when the handshake has begun: properly, or with a reset. */
+static void *break_handshake(void *argument) {
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    struct pollfd ready = {.fd = ((const int *)argument)[0], .events = POLLIN};
+    char hello;
+
+    if (poll(&ready, 1, 10000) != 1)
+        return NULL;
+    int fd = accept(ready.fd, NULL, NULL);
+    (void)recv(fd, &hello, 1, 0);
+    if (((const int *)argument)[1] != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    else
+        while (recv(fd, &hello, 1, MSG_DONTWAIT) > 0)
+            continue;
+    (void)close(fd);
+    return NULL;
+}
+
+/* Nobody has refused anything: what was asked before may have been done. */
+static void a_handshake_that_breaks_is_offline(void **state) {
+    const struct endpoint here = {.kind = ENDPOINT_TCP, .address = "127.0.0.1", .port = "0"};
+    struct sockaddr_in address = {0};
+    socklen_t size = sizeof address;
+    char saved[sizeof url];
+    pthread_t thread;
+
+    (void)state;
+    memcpy(saved, url, sizeof saved);
+    for (int with_reset = 0; with_reset < 2; with_reset++) {
+        int argument[2] = {endpoint_listen(&here, &error), with_reset};
+        assert_int_equal(getsockname(argument[0], (struct sockaddr *)&address, &size), 0);
+        snprintf(url, sizeof url, "https://127.0.0.1:%u", ntohs(address.sin_port));
+        assert_int_equal(pthread_create(&thread, NULL, break_handshake, argument), 0);
+        expect("/who", client_with("root.pem", 0, 0), ERROR_OFFLINE, 0, true);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        close(argument[0]);
+    }
+    memcpy(url, saved, sizeof saved);
+}
+
 /* The server's certificate must chain to our root and name the host. */
 static void a_server_we_do_not_know_is_refused(void **state) {
     char saved[sizeof url];
@@ -372,6 +418,7 @@ int main(void) {
         cmocka_unit_test(a_request_and_its_answer),
         cmocka_unit_test(refusals_and_failures_are_told_apart),
         cmocka_unit_test(nobody_there_is_offline),
+        cmocka_unit_test(a_handshake_that_breaks_is_offline),
         cmocka_unit_test(a_server_we_do_not_know_is_refused),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(a_callback_may_set_up_tls),

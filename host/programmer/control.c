@@ -146,6 +146,13 @@ void control_event(struct control_call *call, json_t *event) {
     send_line(call, "event", event, 0);
 }
 
+bool control_is_heard(const struct control_call *call) {
+    if (call == NULL)
+        return true;
+    struct pollfd end = {.fd = call->client->fd, .events = POLLRDHUP};
+    return poll(&end, 1, 0) <= 0 || (end.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0;
+}
+
 static void send_error(struct control_call *call, const struct error *error) {
     json_t *value = json_pack("{s:s,s:s,s:s}", "code", error_name(error->code), "message",
                               error->message, "hint", error->hint);

@@ -15,11 +15,13 @@
 #include "base/error.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Longest request line. The largest real one is package.import with a long UID list. */
-#define CONTROL_LINE_LIMIT   ((size_t)8 << 20)
-#define CONTROL_CLIENT_LIMIT 32
+#define CONTROL_LINE_LIMIT ((size_t)8 << 20)
+/* A handler has one connection per site at work. */
+#define CONTROL_CLIENT_LIMIT 96
 
 struct control;
 struct control_call;
@@ -60,5 +62,8 @@ void control_close(struct control *control);
  * up a chip. Such a client is disconnected.
  */
 void control_event(struct control_call *call, json_t *event);
+
+/* Whether the client still holds its end of the connection; without a call it does. */
+bool control_is_heard(const struct control_call *call);
 
 #endif

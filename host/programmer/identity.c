@@ -109,6 +109,18 @@ int identity_install(struct identity *identity, const struct identity_pems *pems
     return 0;
 }
 
+int identity_check_key(const struct identity *identity, const uint8_t public_key[64],
+                       struct error *error) {
+    struct x509_info programmer;
+    if (x509_read(buffer_bytes(&identity->programmer), &programmer, error) != 0)
+        return -1;
+    if (memcmp(programmer.public_key, public_key, 64) == 0)
+        return 0;
+    (void)error_set(error, ERROR_HSM_UNAVAILABLE,
+                    "the programmer was prepared with another key store than this one");
+    return error_hint(error, "start it with the --tpm or --pkcs11-module it was prepared with");
+}
+
 static int text_load(const json_t *object, const char *key, char *out, size_t capacity,
                      struct error *error) {
     const char *text = NULL;

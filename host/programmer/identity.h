@@ -51,6 +51,10 @@ struct identity_pems {
 int identity_install(struct identity *identity, const struct identity_pems *pems,
                      const uint8_t public_key[64], uint64_t now_s, struct error *error);
 
+/* Whether the installed certificate is for the AUTHKEY that is here. */
+int identity_check_key(const struct identity *identity, const uint8_t public_key[64],
+                       struct error *error);
+
 /* No file: a fresh identity. */
 int identity_load(struct identity *identity, const char *directory, struct error *error);
 int identity_save(const struct identity *identity, const char *directory, struct error *error);

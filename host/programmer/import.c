@@ -19,7 +19,7 @@ static int package_param(const json_t *params, struct buffer *encoded, struct er
 int programmer_time(struct programmer *programmer, uint64_t *now_s, struct error *error) {
     uint8_t nonce[32];
     struct buffer message = {0};
-    int failed = hsm_random(programmer->key_store.hsm, nonce, sizeof nonce, error);
+    int failed = key_store_random(&programmer->key_store, nonce, sizeof nonce, error);
     if (failed == 0)
         failed = server_time(programmer->server, nonce, &message, error);
     if (failed == 0)
@@ -32,7 +32,8 @@ int programmer_time(struct programmer *programmer, uint64_t *now_s, struct error
 
 static int package_open_now(struct programmer *programmer, struct bytes encoded,
                             struct package *package, uint64_t *now_s, struct error *error) {
-    const struct job_keys keys = {&programmer->identity, &programmer->key_store};
+    const struct job_keys keys = {&programmer->identity, &programmer->key_store,
+                                  programmer->counter};
     struct error time_error;
     *now_s = 0;
     int offline = programmer_time(programmer, now_s, &time_error);
@@ -71,7 +72,8 @@ static int package_activate(struct programmer *programmer, const struct package 
 /* A fresh job from what is on disk; `error` if it is of no use. */
 static struct job *job_make(struct programmer *programmer, const struct package *package,
                             struct bytes encoded, uint64_t now_s, struct error *error) {
-    const struct job_keys keys = {&programmer->identity, &programmer->key_store};
+    const struct job_keys keys = {&programmer->identity, &programmer->key_store,
+                                  programmer->counter};
     if (job_store(programmer->directory, package, encoded, programmer->identity.epoch, now_s,
                   error) != 0)
         return NULL;
@@ -118,7 +120,7 @@ static int import_locked(struct programmer *programmer, struct bytes encoded, js
                          struct error *error) {
     struct package package = {0};
     uint64_t now_s = 0;
-    if (programmer_check_prepared(programmer, error) != 0 ||
+    if (programmer_check_ready(programmer, error) != 0 ||
         package_open_now(programmer, encoded, &package, &now_s, error) != 0)
         return -1;
     int failed = 0;
@@ -168,7 +170,8 @@ static void inspect_inner(const struct package *package, json_t *answer) {
 
 static int inspect_locked(struct programmer *programmer, struct bytes encoded, json_t **result,
                           struct error *error) {
-    const struct job_keys keys = {&programmer->identity, &programmer->key_store};
+    const struct job_keys keys = {&programmer->identity, &programmer->key_store,
+                                  programmer->counter};
     struct package_recipient recipient;
     struct package package = {0};
     struct error why;

@@ -14,9 +14,8 @@
 #define PACKAGE_FILE  "package.json"
 #define LEDGER_FILE   "ledger"
 #define STOPPED_FILE  "stopped"
-#define STOPPED_LIMIT 256
+#define STOPPED_LIMIT 512
 #define RECORD_LIMIT  ((size_t)2 * PACKAGE_SIZE_MAX)
-#define SYNC_BATCH    64
 
 bool job_id_is_safe(const char *id) {
     static const char allowed[] =
@@ -27,14 +26,14 @@ bool job_id_is_safe(const char *id) {
 
 int job_package_open(const struct job_keys *keys, struct bytes encoded, uint32_t epoch,
                      uint64_t now_s, struct package *package, struct error *error) {
-    struct hsm_key *key = key_store_epoch_key(keys->key_store, epoch, error);
-    if (key == NULL)
+    struct key_store_epoch key;
+    if (key_store_epoch(keys->key_store, epoch, &key, error) != 0)
         return -1;
     struct package_reader reader = {
         .epoch = epoch,
         .root = buffer_bytes(&keys->identity->root),
         .operations_ca = buffer_bytes(&keys->identity->operations_ca),
-        .cipher = key_store_package_cipher(key),
+        .cipher = key_store_package_cipher(&key),
     };
     memcpy(reader.programmer_certificate_sha256, keys->identity->certificate_sha256, 32);
     return package_open(encoded, &reader, now_s, package, error);
@@ -57,25 +56,35 @@ bool job_exists(const char *state_directory, const char *id) {
     return exists;
 }
 
+/* "code: why", as job_stop writes it. */
 static int stopped_load(struct job *job, struct error *error) {
-    struct buffer reason = {0};
+    struct buffer text = {0};
     char *path = path_join(job->directory, STOPPED_FILE);
     int failed = 0;
     if (path != NULL && file_exists(path)) {
-        (void)file_read(path, STOPPED_LIMIT, &reason, error);
-        failed =
-            error_set(error, ERROR_LEDGER_DIVERGED, "the job is stopped: %s", buffer_text(&reason));
+        (void)file_read(path, STOPPED_LIMIT, &text, error);
+        char *reason = strstr(buffer_text(&text), ": ");
+        enum error_code code = ERROR_LEDGER_DIVERGED;
+        if (reason != NULL) {
+            *reason = '\0';
+            reason += 2;
+            code = error_code_of_name(buffer_text(&text));
+        }
+        failed = error_set(error, code == ERROR_INTERNAL ? ERROR_LEDGER_DIVERGED : code,
+                           "the job is stopped: %s", reason != NULL ? reason : "for no reason");
+        (void)error_hint(error, "%s", JOB_STOPPED_HINT);
     }
     free(path);
-    buffer_free(&reason);
+    buffer_free(&text);
     return failed;
 }
 
-static void job_stop(struct job *job, const struct error *why) {
+void job_stop(struct job *job, const struct error *why) {
     struct error error;
+    char text[STOPPED_LIMIT];
     char *path = path_join(job->directory, STOPPED_FILE);
-    if (path == NULL ||
-        file_write_durable(path, bytes_of(why->message, strlen(why->message)), 0600, &error) != 0)
+    (void)snprintf(text, sizeof text, "%s: %s", error_name(why->code), why->message);
+    if (path == NULL || file_write_durable(path, bytes_of(text, strlen(text)), 0600, &error) != 0)
         log_failure("job.stop", "job", job->id, "error", "the reason was not stored");
     free(path);
     (void)pthread_mutex_lock(&job->problem_lock);
@@ -157,7 +166,28 @@ struct job *job_load(const char *state_directory, const char *id, const struct j
         error_clear(&job->problem); /* a callee that succeeds may leave anything in it */
     else
         log_error_event("job.problem", &job->problem);
+    if (job->journal != NULL)
+        job_journal_use_counter(job->journal, keys->counter);
     return job;
+}
+
+void job_count(struct job *job, struct counter *counter) {
+    struct error error;
+    uint64_t last = 0;
+    uint64_t units = 0;
+    bool is_borrowed = job->journal != NULL;
+    if (counter == NULL)
+        return;
+    if (!is_borrowed && journal_load(job, &error) != 0) {
+        counter_spoil(counter, &error);
+        return;
+    }
+    job_journal_counted(job->journal, &last, &units);
+    counter_add(counter, last, units);
+    if (is_borrowed)
+        return;
+    job_journal_close(job->journal);
+    job->journal = NULL;
 }
 
 void job_free(struct job *job) {
@@ -216,89 +246,4 @@ const char *job_state(struct job *job, const struct job_numbers *numbers) {
     if (numbers->remaining > 0)
         return "active";
     return job_unfinished(job, numbers) + numbers->unreported > 0 ? "finishing" : "complete";
-}
-
-static int diverged(const struct job *job, uint64_t sequence, const char *why,
-                    struct error *error) {
-    (void)error_set(error, ERROR_LEDGER_DIVERGED, "the ledger of %s diverged at entry %llu: %s",
-                    job->id, (unsigned long long)sequence, why);
-    return error_hint(error, "the job is stopped; the OEM has to look into it");
-}
-
-static int head_agree(struct job *job, struct server *server, struct error *error) {
-    uint64_t sequence = 0;
-    uint8_t theirs[LEDGER_HASH_SIZE];
-    uint8_t ours[LEDGER_HASH_SIZE];
-    if (server_ledger_head(server, job->id, &sequence, theirs, error) != 0)
-        return -1;
-    if (!job_journal_hash(job->journal, sequence, ours))
-        return diverged(job, sequence, "the server has entries that are missing here", error);
-    if (memcmp(ours, theirs, sizeof ours) != 0)
-        return diverged(job, sequence, "the server has another entry there", error);
-    job->acknowledged = sequence;
-    job->head_agreed = true;
-    return 0;
-}
-
-static int batch_send(struct job *job, struct server *server, uint64_t head, struct error *error) {
-    uint64_t first = job->acknowledged + 1;
-    uint64_t last = head - first < SYNC_BATCH ? head : first + SYNC_BATCH - 1;
-    json_t *lines = json_array();
-    int failed = 0;
-    for (uint64_t sequence = first; sequence <= last && failed == 0; sequence++) {
-        struct buffer line = {0};
-        failed = job_journal_line(job->journal, sequence, &line, error);
-        if (failed == 0)
-            (void)json_array_append_new(lines, json_string(buffer_text(&line)));
-        buffer_free(&line);
-    }
-    if (failed == 0)
-        failed = server_ledger_append(server, job->id, first, lines, error);
-    if (failed == 0)
-        job->acknowledged = last;
-    json_decref(lines);
-    return failed;
-}
-
-static int sync_locked(struct job *job, struct server *server, struct error *error) {
-    struct ledger_head head;
-    if (!job->head_agreed && head_agree(job, server, error) != 0)
-        return -1;
-    job_journal_head(job->journal, &head);
-    while (job->acknowledged < head.sequence)
-        if (batch_send(job, server, head.sequence, error) != 0) {
-            /* A lost answer leaves the server ahead of what we think: ask again before judging. */
-            job->head_agreed = false;
-            return -1;
-        }
-    return 0;
-}
-
-/* The caller holds sync_lock. */
-static int sync_and_judge(struct job *job, struct server *server, struct error *error) {
-    int failed = job_check(job, error);
-    if (failed == 0) {
-        failed = sync_locked(job, server, error);
-        if (failed != 0 && error->code == ERROR_LEDGER_DIVERGED)
-            failed = sync_locked(job, server, error);
-        if (failed != 0 && error->code == ERROR_LEDGER_DIVERGED)
-            job_stop(job, error);
-    }
-    return failed;
-}
-
-int job_sync(struct job *job, struct server *server, struct error *error) {
-    (void)pthread_mutex_lock(&job->sync_lock);
-    int failed = sync_and_judge(job, server, error);
-    (void)pthread_mutex_unlock(&job->sync_lock);
-    return failed;
-}
-
-void job_sync_if_free(struct job *job, struct server *server) {
-    struct error error = {0};
-    if (pthread_mutex_trylock(&job->sync_lock) != 0)
-        return;
-    if (sync_and_judge(job, server, &error) != 0)
-        log_error_event("ledger.sync", &error);
-    (void)pthread_mutex_unlock(&job->sync_lock);
 }

@@ -1,5 +1,6 @@
 #include "programmer/job_journal.h"
 
+#include "crypto/crypto.h"
 #include "programmer/ledger_file.h"
 #include "programmer/unit_table.h"
 
@@ -7,17 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RUN_LOT_SIZE 16
+
 struct job_journal {
     pthread_mutex_t mutex;
     struct ledger_file *file;
     struct unit_table units;
     uint64_t package_sequence;
     uint32_t count;
+    struct counter *counter; /* NULL: none */
+    uint64_t counter_last;
+    uint64_t counter_units;
 };
 
 /* What an entry type does to its unit. */
 enum entry_type {
     ENTRY_IMPORTED,
+    ENTRY_RUN,
     ENTRY_RESERVING,
     ENTRY_RESERVED,
     ENTRY_REFUSED,
@@ -30,6 +37,7 @@ enum entry_type {
     ENTRY_SECURED,
     ENTRY_RECORDED,
     ENTRY_DONE,
+    ENTRY_SCRAPPED,
     ENTRY_TYPES
 };
 
@@ -41,6 +49,7 @@ static const struct {
     enum job_unit_state to;
 } transitions[ENTRY_TYPES] = {
     [ENTRY_IMPORTED] = {"imported", 0, JOB_UNIT_NONE},
+    [ENTRY_RUN] = {"run", 0, JOB_UNIT_NONE},
     [ENTRY_RESERVING] = {"reserving",
                          FROM(JOB_UNIT_NONE) | FROM(JOB_UNIT_FAILED) | FROM(JOB_UNIT_REFUSED),
                          JOB_UNIT_RESERVING},
@@ -53,13 +62,18 @@ static const struct {
                           FROM(JOB_UNIT_RECORDED),
                       JOB_UNIT_FAILED},
     /* keep the state: NONE */
-    [ENTRY_REPORTED] = {"reported", FROM(JOB_UNIT_IDENTIFIED) | FROM(JOB_UNIT_FAILED),
+    [ENTRY_REPORTED] = {"reported",
+                        FROM(JOB_UNIT_IDENTIFIED) | FROM(JOB_UNIT_FAILED) | FROM(JOB_UNIT_SCRAPPED),
                         JOB_UNIT_NONE},
     [ENTRY_BEGUN] = {"begun", FROM_BOOT, JOB_UNIT_NONE},
     [ENTRY_ENDED] = {"ended", FROM_BOOT, JOB_UNIT_NONE},
     [ENTRY_SECURED] = {"secured", FROM(JOB_UNIT_IDENTIFIED), JOB_UNIT_SECURED},
     [ENTRY_RECORDED] = {"recorded", FROM_BOOT | FROM(JOB_UNIT_RECORDED), JOB_UNIT_RECORDED},
     [ENTRY_DONE] = {"done", FROM(JOB_UNIT_RECORDED), JOB_UNIT_DONE},
+    [ENTRY_SCRAPPED] = {"scrapped",
+                        FROM(JOB_UNIT_RESERVING) | FROM(JOB_UNIT_RESERVED) | FROM(JOB_UNIT_ISSUED) |
+                            FROM_BOOT | FROM(JOB_UNIT_RECORDED) | FROM(JOB_UNIT_FAILED),
+                        JOB_UNIT_SCRAPPED},
 };
 
 const char *job_unit_state_name(enum job_unit_state state) {
@@ -74,8 +88,13 @@ const char *job_unit_state_name(enum job_unit_state state) {
         [JOB_UNIT_SECURED] = "secured",
         [JOB_UNIT_RECORDED] = "recorded",
         [JOB_UNIT_DONE] = "done",
+        [JOB_UNIT_SCRAPPED] = "scrapped",
     };
     return names[state];
+}
+
+bool job_unit_may_be_scrapped(enum job_unit_state state) {
+    return (FROM(state) & transitions[ENTRY_SCRAPPED].from) != 0;
 }
 
 static int entry_type_of(const char *name) {
@@ -115,6 +134,14 @@ static int step_take(const struct ledger_entry *entry, struct job_unit *unit) {
     return ledger_body_text(entry, "step", unit->step, sizeof unit->step);
 }
 
+/* Only of a scrapped unit the server says whether it still counts. */
+static void reported_take(const struct ledger_entry *entry, struct job_unit *unit) {
+    uint64_t counted = 1;
+    unit->reported = true;
+    if (ledger_body_number(entry, "counted", &counted) == 0)
+        unit->given_back = counted == 0;
+}
+
 /* Body members an entry type needs are taken into the unit; -1 if one is missing. */
 static int body_take(enum entry_type type, const struct ledger_entry *entry,
                      struct job_unit *unit) {
@@ -131,7 +158,7 @@ static int body_take(enum entry_type type, const struct ledger_entry *entry,
             return -1;
         return milliseconds_take(entry, unit);
     case ENTRY_IDENTIFIED: unit->is_identified = true; return milliseconds_take(entry, unit);
-    case ENTRY_REPORTED: unit->reported = true; return 0;
+    case ENTRY_REPORTED: reported_take(entry, unit); return 0;
     case ENTRY_BEGUN:
     case ENTRY_ENDED: return step_take(entry, unit);
     case ENTRY_SECURED: return 0;
@@ -141,8 +168,23 @@ static int body_take(enum entry_type type, const struct ledger_entry *entry,
             return -1;
         return milliseconds_take(entry, unit);
     case ENTRY_DONE: unit->reported = true; return 0;
+    case ENTRY_SCRAPPED:
+        unit->reported = false;
+        return ledger_body_text(entry, "reason", unit->reason, sizeof unit->reason);
     default: return -1;
     }
+}
+
+/* The counter's value at a reservation, if the programmer had a counter; it only rises. */
+static const char *counter_take(struct job_journal *journal, const struct ledger_entry *entry) {
+    uint64_t value = 0;
+    if (ledger_body_number(entry, "counter", &value) != 0)
+        return NULL;
+    if (value <= journal->counter_last)
+        return "a counter that does not rise";
+    journal->counter_last = value;
+    journal->counter_units++;
+    return NULL;
 }
 
 /* NULL if it applies, else why it does not. */
@@ -162,6 +204,8 @@ static const char *entry_apply(void *context, const struct ledger_entry *entry) 
         journal->package_sequence = sequence;
         return NULL;
     }
+    if (type == ENTRY_RUN)
+        return NULL;
     if (ledger_body_bytes(entry, "uid", &uid) != 0 || uid.size != JOB_UID_SIZE)
         return "an entry without its UID";
     struct job_unit *unit = unit_table_add(&journal->units, uid.data);
@@ -174,7 +218,7 @@ static const char *entry_apply(void *context, const struct ledger_entry *entry) 
     if (transitions[type].to != JOB_UNIT_NONE)
         unit->state = transitions[type].to;
     unit->updated_s = entry->time;
-    return NULL;
+    return type == ENTRY_RESERVING ? counter_take(journal, entry) : NULL;
 }
 
 int job_journal_open(const char *path, struct job_journal **journal, struct error *error) {
@@ -198,6 +242,17 @@ void job_journal_close(struct job_journal *journal) {
     unit_table_free(&journal->units);
     (void)pthread_mutex_destroy(&journal->mutex);
     free(journal);
+}
+
+void job_journal_use_counter(struct job_journal *journal, struct counter *counter) {
+    journal->counter = counter;
+}
+
+void job_journal_counted(struct job_journal *journal, uint64_t *last, uint64_t *units) {
+    (void)pthread_mutex_lock(&journal->mutex);
+    *last = journal->counter_last;
+    *units = journal->counter_units;
+    (void)pthread_mutex_unlock(&journal->mutex);
 }
 
 static int entry_append(struct job_journal *journal, enum entry_type type,
@@ -232,6 +287,17 @@ int job_journal_imported(struct job_journal *journal, const char *job_id, uint64
     return failed;
 }
 
+int job_journal_run(struct job_journal *journal, struct error *error) {
+    uint8_t lot[RUN_LOT_SIZE];
+    if (crypto_random(lot, sizeof lot) != STATUS_OK)
+        return error_set(error, ERROR_INTERNAL, "no random numbers");
+    const struct ledger_member members[] = {member_bytes("lot", lot, sizeof lot)};
+    (void)pthread_mutex_lock(&journal->mutex);
+    int failed = entry_append(journal, ENTRY_RUN, members, 1, error);
+    (void)pthread_mutex_unlock(&journal->mutex);
+    return failed;
+}
+
 int job_journal_take(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
                      struct job_unit *unit, struct error *error) {
     int failed = 0;
@@ -241,6 +307,7 @@ int job_journal_take(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE
         failed = error_set(error, ERROR_INTERNAL, "out of memory");
     } else if (known->in_work) {
         failed = error_set(error, ERROR_BUSY, "another site has a chip with the same UID");
+        (void)error_hint(error, "one chip wired to two sites, or a copied chip: look at both");
     } else {
         known->in_work = true;
         *unit = *known;
@@ -272,15 +339,16 @@ static bool unit_is_done(const struct job_unit *unit) {
 
 /* There is something to tell the server. */
 static bool unit_is_unreported(const struct job_unit *unit) {
-    return !unit->reported &&
-           (unit_is_booting(unit) || unit_is_done(unit) || unit->state == JOB_UNIT_FAILED);
+    return !unit->reported && (unit_is_booting(unit) || unit_is_done(unit) ||
+                               unit->state == JOB_UNIT_FAILED || unit->state == JOB_UNIT_SCRAPPED);
 }
 
 /* What has been IDENTIFIED stays counted whatever becomes of it; a chip that was not, and failed,
- * only until the server knows. */
+ * only until the server knows. One that was scrapped, until the server gives it back. */
 static bool unit_is_counted(const struct job_unit *unit) {
     return unit_is_open(unit) || unit->is_identified ||
-           (unit->state == JOB_UNIT_FAILED && !unit->reported);
+           (unit->state == JOB_UNIT_FAILED && !unit->reported) ||
+           (unit->state == JOB_UNIT_SCRAPPED && !unit->given_back);
 }
 
 static void numbers_take(const struct job_journal *journal, struct job_numbers *numbers) {
@@ -293,6 +361,7 @@ static void numbers_take(const struct job_journal *journal, struct job_numbers *
         numbers->done += unit_is_done(unit) ? 1 : 0;
         numbers->identified += unit_is_booting(unit) || unit_is_done(unit) ? 1 : 0;
         numbers->failed += unit->state == JOB_UNIT_FAILED ? 1 : 0;
+        numbers->scrapped += unit->state == JOB_UNIT_SCRAPPED ? 1 : 0;
         numbers->unreported += unit_is_unreported(unit) ? 1 : 0;
         taken += unit_is_counted(unit) ? 1 : 0;
     }
@@ -305,6 +374,25 @@ void job_journal_numbers(struct job_journal *journal, struct job_numbers *number
     (void)pthread_mutex_unlock(&journal->mutex);
 }
 
+/* The entry is on disk before the counter rises: counter.h. If that fails, the unit stays counted
+ * and is never asked for. */
+static int reserving_append(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
+                            uint32_t attempt, struct error *error) {
+    uint64_t value = 0;
+    if (counter_begin(journal->counter, &value, error) != 0)
+        return -1;
+    const struct ledger_member members[] = {
+        member_bytes("uid", uid, JOB_UID_SIZE),
+        member_number("attempt", attempt),
+        member_number("counter", value),
+    };
+    size_t count = journal->counter != NULL ? 3 : 2;
+    if (entry_append(journal, ENTRY_RESERVING, members, count, error) == 0)
+        return counter_commit(journal->counter, error);
+    counter_abandon(journal->counter);
+    return -1;
+}
+
 /* A failed attempt may have left a certificate behind, and a refusal may have been for the number
  * itself, so the next attempt always gets a new one. */
 static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
@@ -314,6 +402,8 @@ static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID
     if (known != NULL && known->state != JOB_UNIT_NONE) {
         if (unit_is_open(known))
             return 0;
+        if (known->state == JOB_UNIT_SCRAPPED)
+            return error_set(error, ERROR_UNIT_SCRAPPED, "this chip was scrapped");
         if (known->is_identified)
             return error_set(error, ERROR_ALREADY_IDENTIFIED, "this chip has its identity already");
         attempt = known->attempt + 1;
@@ -326,11 +416,7 @@ static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID
                         numbers.count);
         return error_hint(error, "ask the OEM for a job with more units");
     }
-    const struct ledger_member members[] = {
-        member_bytes("uid", uid, JOB_UID_SIZE),
-        member_number("attempt", attempt),
-    };
-    return entry_append(journal, ENTRY_RESERVING, members, 2, error);
+    return reserving_append(journal, uid, attempt, error);
 }
 
 int job_journal_reserve(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
@@ -449,6 +535,22 @@ int job_journal_recorded(struct job_journal *journal, struct job_unit *unit,
 int job_journal_done(struct job_journal *journal, struct job_unit *unit, struct error *error) {
     struct ledger_member members[2] = {{0}, member_bytes("record", unit->record_sha256, 32)};
     return unit_append(journal, unit, ENTRY_DONE, members, 2, error);
+}
+
+int job_journal_scrapped(struct job_journal *journal, struct job_unit *unit, const char *reason,
+                         struct error *error) {
+    char clean[JOB_REASON_MAX + 1];
+    reason_clean(reason, clean);
+    struct ledger_member members[2] = {{0}, member_text("reason", clean)};
+    return unit_append(journal, unit, ENTRY_SCRAPPED, members, 2, error);
+}
+
+int job_journal_scrap_reported(struct job_journal *journal, struct job_unit *unit, bool is_counted,
+                               struct error *error) {
+    struct ledger_member members[3] = {{0},
+                                       member_text("state", job_unit_state_name(unit->state)),
+                                       member_number("counted", is_counted ? 1 : 0)};
+    return unit_append(journal, unit, ENTRY_REPORTED, members, 3, error);
 }
 
 bool job_journal_unit(struct job_journal *journal, size_t index, struct job_unit *unit) {

@@ -13,12 +13,15 @@
  *           |            \___________\__________\____________\__________\____> FAILED
  *           \-> REFUSED (-> RESERVING, next attempt)
  *
+ *     any of these but NONE, REFUSED, DONE -> SCRAPPED, for good
+ *
  * A job without firmware ends at IDENTIFIED, one with firmware at DONE; one that leaves debug open
  * has no SECURED. A unit that FAILED before IDENTIFIED may start anew (RESERVING, next attempt);
  * after that its chip is lost to the job and stays counted.
  *
- * Remaining = count of the job less the units that are in work, identified or beyond, lost, or
- * failed without the server knowing it yet. The server's own number may be lower, and it decides.
+ * Remaining = count of the job less the units that are in work, identified or beyond, lost, failed
+ * without the server knowing it yet, or scrapped without the server having given the count back.
+ * The server's own number may be lower, and it decides.
  *
  * Thread-safe; the calls of one unit come from one thread at a time.
  */
@@ -27,6 +30,7 @@
 
 #include "base/buffer.h"
 #include "base/ledger.h"
+#include "programmer/counter.h"
 
 #define JOB_UID_SIZE    16
 #define JOB_UNIT_ID_MAX 32
@@ -44,6 +48,7 @@ enum job_unit_state {
     JOB_UNIT_SECURED,  /* debug is locked for good */
     JOB_UNIT_RECORDED, /* the chip is finished; its record is signed and kept (job_file.h) */
     JOB_UNIT_DONE,     /* the server has the record */
+    JOB_UNIT_SCRAPPED, /* given up for good, here or by the OEM */
 };
 const char *job_unit_state_name(enum job_unit_state state);
 
@@ -51,7 +56,8 @@ struct job_unit {
     uint8_t uid[JOB_UID_SIZE];
     uint32_t attempt;
     enum job_unit_state state;
-    bool reported;      /* the server has acknowledged IDENTIFIED, FAILED or DONE */
+    bool reported;      /* the server has acknowledged IDENTIFIED, FAILED, DONE or SCRAPPED */
+    bool given_back;    /* SCRAPPED: the server has given its count back */
     bool is_identified; /* has been IDENTIFIED: counted for good */
     char unit_id[JOB_UNIT_ID_MAX + 1];
     uint8_t certificate_sha256[32]; /* from ISSUED on */
@@ -69,9 +75,18 @@ struct job_journal;
 int job_journal_open(const char *path, struct job_journal **journal, struct error *error);
 void job_journal_close(struct job_journal *journal);
 
+/* From now on reservations are counted by `counter` (borrowed, NULL: none) as well. */
+void job_journal_use_counter(struct job_journal *journal, struct counter *counter);
+/* How many reservations it counted, ever, and its value at the last one. */
+void job_journal_counted(struct job_journal *journal, uint64_t *last, uint64_t *units);
+
 /* An import; `count` is the job's count from now on. */
 int job_journal_imported(struct job_journal *journal, const char *job_id, uint64_t sequence,
                          uint32_t count, uint64_t expiry_s, struct error *error);
+
+/* The daemon has started: a number drawn by lot, so that two of them which go on from copies of one
+ * ledger never write the same. */
+int job_journal_run(struct job_journal *journal, struct error *error);
 
 /*
  * Only one thread works on a UID at a time: two sites that show the same UID mean a copied chip.
@@ -84,7 +99,7 @@ void job_journal_give(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZ
 /*
  * Takes one from the remaining count for this UID, or takes up its unit that is still open.
  * `unit` is the result. ERROR_JOB_FULL when nothing remains, ERROR_ALREADY_IDENTIFIED if the UID is
- * identified already.
+ * identified already, ERROR_LEDGER_ROLLED_BACK if ledgers and counter disagree.
  */
 int job_journal_reserve(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
                         struct job_unit *unit, struct error *error);
@@ -113,6 +128,13 @@ int job_journal_recorded(struct job_journal *journal, struct job_unit *unit,
                          const uint8_t record_sha256[32], uint32_t milliseconds,
                          struct error *error);
 int job_journal_done(struct job_journal *journal, struct job_unit *unit, struct error *error);
+int job_journal_scrapped(struct job_journal *journal, struct job_unit *unit, const char *reason,
+                         struct error *error);
+/* The server knows it, and holds its count or not. */
+int job_journal_scrap_reported(struct job_journal *journal, struct job_unit *unit, bool is_counted,
+                               struct error *error);
+/* The states that SCRAPPED may follow. */
+bool job_unit_may_be_scrapped(enum job_unit_state state);
 
 struct job_numbers {
     uint64_t sequence; /* of the newest package imported */
@@ -123,6 +145,7 @@ struct job_numbers {
     uint32_t booting;    /* of these: IDENTIFIED, SECURED: a job with firmware has to finish them */
     uint32_t done;       /* of these: RECORDED, DONE */
     uint32_t failed;
+    uint32_t scrapped;
     uint32_t unreported; /* final, the server does not know yet */
 };
 void job_journal_numbers(struct job_journal *journal, struct job_numbers *numbers);

@@ -276,6 +276,41 @@ static void test_firmware_in_the_wrong_order(void **state) {
     assert_int_equal(unit_now(fixture).state, JOB_UNIT_DONE);
 }
 
+/* Given up for good: counted until the server says that it is not, and what has an identity always.
+ */
+static void test_scrapped(void **state) {
+    struct fixture *fixture = *state;
+    struct job_journal *journal = fixture->journal;
+    struct error error = {0};
+    struct job_unit unit;
+    reserve(fixture, 1, &unit);
+    assert_int_equal(job_journal_scrapped(journal, &unit, "bent", &error), 0);
+    assert_int_equal(job_journal_scrapped(journal, &unit, "bent", &error), -1);
+    assert_int_equal(error.code, ERROR_INTERNAL);
+    assert_int_equal(job_journal_issued(journal, &unit, certificate, &error), -1);
+    assert_int_equal(job_journal_failed(journal, &unit, "csr", "x", 1, &error), -1);
+    numbers_expect(fixture, 2, 0, 0, 1);
+    assert_int_equal(job_journal_scrap_reported(journal, &unit, true, &error), 0);
+    numbers_expect(fixture, 2, 0, 0, 0);
+    reserve(fixture, 2, &unit);
+    assert_int_equal(job_journal_scrapped(journal, &unit, "bent", &error), 0);
+    assert_int_equal(job_journal_scrap_reported(journal, &unit, false, &error), 0);
+    numbers_expect(fixture, 2, 0, 0, 0);
+    identify(fixture, 3);
+    assert_true(job_journal_unit(journal, 2, &unit));
+    assert_int_equal(job_journal_scrapped(journal, &unit, "bent", &error), 0);
+    assert_int_equal(job_journal_scrap_reported(journal, &unit, false, &error), 0);
+    numbers_expect(fixture, 1, 0, 0, 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(job_journal_reserve(journal, uid_of(i), &unit, &error), -1);
+        assert_int_equal(error.code, ERROR_UNIT_SCRAPPED);
+    }
+    reopen(fixture);
+    numbers_expect(fixture, 1, 0, 0, 0);
+    assert_int_equal(unit_now(fixture).state, JOB_UNIT_SCRAPPED);
+    assert_string_equal(unit_now(fixture).reason, "bent");
+}
+
 static void test_one_worker_per_uid(void **state) {
     struct fixture *fixture = *state;
     struct error error = {0};
@@ -501,6 +536,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_firmware_to_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_with_an_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_firmware_in_the_wrong_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scrapped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_worker_per_uid, setup, teardown),
         cmocka_unit_test_setup_teardown(test_survives_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_at_every_byte, setup, teardown),

@@ -16,6 +16,7 @@ static struct {
     const char *state;
     const char *socket;
     const char *server;
+    const char *tpm;
     const char *module;
     const char *token_label;
     const char *pin_file;
@@ -28,11 +29,13 @@ static const struct option_entry entries[] = {
     {OPTION_TEXT, "socket", "PATH", "control socket for nusec", &arguments.socket, OPTION_REQUIRED},
     {OPTION_TEXT, "server", "URL", "the OEM's server, instead of the one installed by prepare",
      &arguments.server, OPTION_OPTIONAL},
+    {OPTION_TEXT, "tpm", "TCTI", "key store in a TPM 2.0, such as device:/dev/tpmrm0",
+     &arguments.tpm, OPTION_OPTIONAL},
     {OPTION_TEXT, "pkcs11-module", "FILE", "key store module (default: SoftHSM in DIR)",
      &arguments.module, OPTION_OPTIONAL},
     {OPTION_TEXT, "token-label", "NAME", "token in the module (default nusec-programmer)",
      &arguments.token_label, OPTION_OPTIONAL},
-    {OPTION_TEXT, "pin-file", "FILE", "user PIN of the token (default: generated in DIR)",
+    {OPTION_TEXT, "pin-file", "FILE", "PIN of the key store (default: generated in DIR)",
      &arguments.pin_file, OPTION_OPTIONAL},
     {OPTION_TEXT, "log-level", "LEVEL", "debug, info, warn, error or off", &arguments.log_level,
      OPTION_OPTIONAL},
@@ -77,6 +80,7 @@ static int serve(struct error *error) {
     const struct programmer_options options = {
         .state_directory = arguments.state,
         .server_url = arguments.server,
+        .tpm = arguments.tpm,
         .module_path = arguments.module,
         .token_label = arguments.token_label,
         .pin_file = arguments.pin_file,

@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "cose/manifest.h"
 #include "crypto/crypto.h"
-#include "hsm/agreement.h"
 #include "programmer/launch.h"
 #include "programmer/software.h"
 
@@ -54,7 +53,7 @@ static int text_take(const json_t *params, const char *key, char *out, size_t ca
 
 static int csr_make(struct programmer *programmer, const char *name, struct buffer *pem,
                     struct error *error) {
-    struct signer signer = hsm_signer(programmer->key_store.authkey);
+    struct signer signer = key_store_signer(&programmer->key_store);
     if (x509_csr_create(name, programmer->key_store.public_key, signer, pem, error) != 0)
         return -1;
     (void)snprintf(programmer->identity.name, sizeof programmer->identity.name, "%s", name);
@@ -76,6 +75,75 @@ int programmer_prepare_csr(void *context, const json_t *params, struct control_c
         *result = json_pack("{s:s,s:s}", "csr_pem", buffer_text(&pem), "assurance",
                             programmer->key_store.assurance);
     buffer_free(&pem);
+    return failed;
+}
+
+static void proof_drop(struct programmer *programmer) {
+    key_store_proof_free(&programmer->key_store, programmer->proof);
+    programmer->proof = NULL;
+}
+
+int programmer_prepare_tpm_begin(void *context, const json_t *params, struct control_call *call,
+                                 json_t **result, struct error *error) {
+    struct programmer *programmer = context;
+    struct buffer certificate = {0};
+    struct buffer ak_public = {0};
+    (void)call;
+    (void)params;
+    if (lock_exclusive(programmer, error) != 0)
+        return -1;
+    proof_drop(programmer);
+    programmer->proof =
+        key_store_proof_begin(&programmer->key_store, &certificate, &ak_public, error);
+    int failed = programmer->proof != NULL ? 0 : -1;
+    unlock(programmer);
+    if (failed == 0)
+        *result =
+            json_pack("{s:o,s:o}", "ek_certificate_b64", json_base64(buffer_bytes(&certificate)),
+                      "ak_public_b64", json_base64(buffer_bytes(&ak_public)));
+    buffer_free(&certificate);
+    buffer_free(&ak_public);
+    return failed;
+}
+
+/* One answer for one challenge. */
+static int tpm_prove(struct programmer *programmer, const json_t *params, json_t **result,
+                     struct error *error) {
+    struct buffer credential = {0};
+    struct buffer secret = {0};
+    struct buffer authkey = {0};
+    struct buffer statement = {0};
+    uint8_t signature[HSM_SIGNATURE_SIZE];
+    int failed = -1;
+    if (programmer->proof == NULL)
+        (void)error_set(error, ERROR_BAD_REQUEST, "no proof was begun");
+    else if (json_read_base64_buffer(params, "credential_b64", 1024, &credential, error) == 0 &&
+             json_read_base64_buffer(params, "encrypted_secret_b64", 1024, &secret, error) == 0)
+        failed = key_store_proof_finish(&programmer->key_store, programmer->proof,
+                                        buffer_bytes(&credential), buffer_bytes(&secret), &authkey,
+                                        &statement, signature, error);
+    if (failed == 0) {
+        *result =
+            json_pack("{s:o,s:o,s:o}", "authkey_public_b64", json_base64(buffer_bytes(&authkey)),
+                      "attest_b64", json_base64(buffer_bytes(&statement)), "signature_b64",
+                      json_base64(bytes_of(signature, sizeof signature)));
+        proof_drop(programmer);
+    }
+    buffer_free(&credential);
+    buffer_free(&secret);
+    buffer_free(&authkey);
+    buffer_free(&statement);
+    return failed;
+}
+
+int programmer_prepare_tpm_prove(void *context, const json_t *params, struct control_call *call,
+                                 json_t **result, struct error *error) {
+    struct programmer *programmer = context;
+    (void)call;
+    if (lock_exclusive(programmer, error) != 0)
+        return -1;
+    int failed = tpm_prove(programmer, params, result, error);
+    unlock(programmer);
     return failed;
 }
 
@@ -107,7 +175,7 @@ static int identity_make(const struct programmer *programmer, const json_t *para
 
 /* A key agreed under the old identity belongs to the old identity. */
 static void agreement_drop(struct programmer *programmer) {
-    hsm_agreement_free(programmer->agreement);
+    key_store_agreement_free(&programmer->key_store, programmer->agreement);
     programmer->agreement = NULL;
 }
 
@@ -167,7 +235,7 @@ static int agree_begin(struct programmer *programmer, uint8_t signature[HSM_SIGN
     }
     agreement_drop(programmer);
     programmer->agreement =
-        hsm_agreement_begin(programmer->key_store.hsm, programmer->agreement_point, error);
+        key_store_agreement_begin(&programmer->key_store, programmer->agreement_point, error);
     if (programmer->agreement == NULL)
         return -1;
     transcript_start(programmer, &hash);
@@ -238,15 +306,12 @@ static int answer_verify(const struct programmer *programmer, const struct agree
 }
 
 /* Keys of older epochs stay for the jobs that were imported under them; import asks for the
- * current one. A key left over from an agreement that was not noted down is replaced. */
+ * current one. */
 static int epoch_key_store(struct programmer *programmer, const struct agreement_answer *answer,
                            struct error *error) {
-    char label[HSM_LABEL_MAX + 1];
-    key_store_epoch_label(answer->epoch, label);
-    if (hsm_destroy(programmer->key_store.hsm, label, error) != 0 && error->code != ERROR_NOT_FOUND)
-        return -1;
-    if (hsm_agreement_finish(programmer->agreement, answer->point,
-                             bytes_of(answer->wrapped, answer->wrapped_size), label, error) != 0)
+    if (key_store_agreement_finish(&programmer->key_store, programmer->agreement, answer->point,
+                                   bytes_of(answer->wrapped, answer->wrapped_size), answer->epoch,
+                                   error) != 0)
         return -1;
     uint32_t before = programmer->identity.epoch;
     programmer->identity.epoch = answer->epoch;

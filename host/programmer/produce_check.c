@@ -1,6 +1,7 @@
 #include "programmer/produce_check.h"
 
 #include "base/clock.h"
+#include "programmer/site.h"
 #include "programmer/site_check.h"
 
 static json_t *finding(bool is_well, const struct error *error) {
@@ -40,12 +41,7 @@ static json_t *firmware_check(struct programmer *programmer, const struct job *j
 
 static json_t *sites_check(struct programmer *programmer, const struct unit_site *const *sites,
                            size_t site_count, bool *are_well) {
-    const struct chip_options options = {
-        .identity = &programmer->identity,
-        .key_store = &programmer->key_store,
-        .clock = programmer->clock,
-        .stop = &programmer->stop,
-    };
+    const struct chip_options options = site_chip_options(programmer);
     json_t *list = json_array();
     *are_well = true;
     for (size_t i = 0; i < site_count; i++) {

@@ -2,6 +2,7 @@
 #include "programmer/programmer.h"
 
 #include "base/encoding.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "cose/manifest.h"
 #include "crypto/crypto.h"
@@ -196,27 +197,81 @@ static void reopen(struct fixture *fixture) {
     oem_open_programmer(&fixture->programmer, fixture->directory);
 }
 
-/* The server knows entries that are not here: this directory was set back, or the server was. */
+/* The server knows entries that are not here. */
+static void ledger_synchronise(struct fixture *fixture) {
+    struct error error;
+    struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
+    assert_int_equal(job_sync(job, fixture->programmer.server, &error), 0);
+    programmer_job_release(&fixture->programmer, job);
+}
+
+/* The server has less than it has acknowledged, which only this side can know. */
+static void test_server_set_back(void **state) {
+    struct fixture *fixture = *state;
+    char text[32];
+    job_make_units(fixture, 1);
+    ledger_synchronise(fixture);
+    assert_true(fake_server.ledger.sequence > 1);
+    reopen(fixture);
+    memset(&fake_server.ledger, 0, sizeof fake_server.ledger);
+    expect_refused(fixture, one_site(), ERROR_SERVER_ROLLED_BACK);
+    assert_string_equal(job_state_of(fixture, text, sizeof text), "stopped");
+    reopen(fixture);
+    expect_refused(fixture, one_site(), ERROR_SERVER_ROLLED_BACK);
+}
+
+/* Without having agreed on where the ledgers stand, nothing is made. */
+static void test_agreement_comes_first(void **state) {
+    struct fixture *fixture = *state;
+    struct error error;
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/acknowledged.json",
+                   fixture->directory);
+    assert_int_equal(file_write_durable(path, bytes_of("{", 1), 0600, &error), 0);
+    expect_refused(fixture, one_site(), ERROR_BAD_REQUEST);
+    assert_int_equal(unlink(path), 0);
+    fake_server.fault = FAKE_REFUSES;
+    fake_server.refusal = ERROR_STORAGE;
+    fake_server.fault_call = fake_server.calls + 1;
+    expect_refused(fixture, one_site(), ERROR_STORAGE);
+    assert_int_equal(fake_server.used, 0);
+}
+
+/* Every run of the daemon writes something of its own, and nothing under a job that is over. */
+static void test_each_run_leaves_its_mark(void **state) {
+    struct fixture *fixture = *state;
+    ledger_synchronise(fixture);
+    uint64_t before = fake_server.ledger.sequence;
+    ledger_synchronise(fixture);
+    assert_int_equal(fake_server.ledger.sequence, before);
+    reopen(fixture);
+    ledger_synchronise(fixture);
+    assert_int_equal(fake_server.ledger.sequence, before + 1);
+    job_make_units(fixture, COUNT);
+    ledger_synchronise(fixture);
+    before = fake_server.ledger.sequence;
+    reopen(fixture);
+    ledger_synchronise(fixture);
+    assert_int_equal(fake_server.ledger.sequence, before);
+}
+
 static void test_ledger_set_back(void **state) {
     struct fixture *fixture = *state;
     char text[32];
     char path[160];
-    struct error error;
     job_make_units(fixture, 1);
-    struct job *job = programmer_job_use(&fixture->programmer, OEM_JOB_ID, &error);
-    assert_int_equal(job_sync(job, fixture->programmer.server, &error), 0);
-    programmer_job_release(&fixture->programmer, job);
+    ledger_synchronise(fixture);
     assert_true(fake_server.ledger.sequence > 1);
     programmer_close(&fixture->programmer);
     (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/ledger", fixture->directory);
     assert_int_equal(unlink(path), 0);
     oem_open_programmer(&fixture->programmer, fixture->directory);
-    expect_refused(fixture, one_site(), ERROR_LEDGER_DIVERGED);
+    expect_refused(fixture, one_site(), ERROR_PROGRAMMER_ROLLED_BACK);
     assert_string_equal(job_state_of(fixture, text, sizeof text), "stopped");
     /* for good, also when nobody asks the server again */
     reopen(fixture);
     memset(&fake_server.ledger, 0, sizeof fake_server.ledger);
-    expect_refused(fixture, one_site(), ERROR_LEDGER_DIVERGED);
+    expect_refused(fixture, one_site(), ERROR_PROGRAMMER_ROLLED_BACK);
     assert_string_equal(job_state_of(fixture, text, sizeof text), "stopped");
 }
 
@@ -236,7 +291,7 @@ static void test_lost_ledger_answer(void **state) {
     fake_server.fault_call = fake_server.calls + 2;
     assert_int_equal(job_sync(job, fixture->programmer.server, &error), -1);
     assert_int_equal(error.code, ERROR_OFFLINE);
-    assert_int_equal(fake_server.ledger.sequence, 1);
+    assert_int_equal(fake_server.ledger.sequence, 2); /* the import, and this run */
     assert_int_equal(job_sync(job, fixture->programmer.server, &error), 0);
     assert_int_equal(job_check(job, &error), 0);
     programmer_job_release(&fixture->programmer, job);
@@ -324,6 +379,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_site_at_work, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_job, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ledger_set_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_server_set_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_agreement_comes_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_run_leaves_its_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_has_another_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_ledger_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_edited_ledger, setup, teardown),

@@ -13,6 +13,8 @@
 const struct control_method programmer_methods[] = {
     {"status", programmer_status},
     {"prepare.csr", programmer_prepare_csr},
+    {"prepare.tpm_begin", programmer_prepare_tpm_begin},
+    {"prepare.tpm_prove", programmer_prepare_tpm_prove},
     {"prepare.install", programmer_prepare_install},
     {"prepare.agree_begin", programmer_prepare_agree_begin},
     {"prepare.agree_finish", programmer_prepare_agree_finish},
@@ -20,6 +22,7 @@ const struct control_method programmer_methods[] = {
     {"package.import", programmer_package_import},
     {"package.inspect", programmer_package_inspect},
     {"produce", programmer_produce},
+    {"scrap", programmer_scrap},
     {"chip.show", programmer_chip_show},
     {"chip.rma", programmer_chip_rma},
     {"report", programmer_report},
@@ -48,8 +51,15 @@ int programmer_check_prepared(const struct programmer *programmer, struct error 
     return error_hint(error, "run \"nusec programmer prepare\" at the OEM");
 }
 
+int programmer_check_ready(const struct programmer *programmer, struct error *error) {
+    if (programmer_check_prepared(programmer, error) != 0)
+        return -1;
+    return counter_check(programmer->counter, error);
+}
+
 static int jobs_load(struct programmer *programmer, struct error *error) {
-    const struct job_keys keys = {&programmer->identity, &programmer->key_store};
+    const struct job_keys keys = {&programmer->identity, &programmer->key_store,
+                                  programmer->counter};
     char *path = path_join(programmer->directory, "jobs");
     DIR *directory = NULL;
     int failed = -1;
@@ -66,6 +76,7 @@ static int jobs_load(struct programmer *programmer, struct error *error) {
         }
         struct job *job = job_load(programmer->directory, entry->d_name, &keys, error);
         if (job != NULL) {
+            job_count(job, programmer->counter);
             job->next = programmer->jobs;
             programmer->jobs = job;
         }
@@ -95,22 +106,28 @@ static int state_open(struct programmer *programmer, const struct programmer_opt
                       struct error *error) {
     const struct key_store_options key_options = {
         .directory = programmer->directory,
+        .tpm = options->tpm,
         .module_path = options->module_path,
         .token_label = options->token_label,
         .pin_file = options->pin_file,
     };
     if (directory_take(programmer, error) != 0 ||
         key_store_open(&programmer->key_store, &key_options, error) != 0 ||
-        identity_load(&programmer->identity, programmer->directory, error) != 0)
+        identity_load(&programmer->identity, programmer->directory, error) != 0 ||
+        counter_open(&programmer->counter, &programmer->key_store, programmer->directory,
+                     !programmer->identity.installed, error) != 0)
         return -1;
     if (!programmer->identity.installed)
         return 0;
+    if (identity_check_key(&programmer->identity, programmer->key_store.public_key, error) != 0)
+        return -1;
     /* The root's PEM file follows the identity; a crash may have left an older one. */
     if (identity_save(&programmer->identity, programmer->directory, error) != 0 ||
         programmer_connect(programmer, error) != 0)
         return -1;
-    if (jobs_load(programmer, error) != 0)
+    if (retention_resume(programmer, error) != 0 || jobs_load(programmer, error) != 0)
         return -1;
+    counter_settle(programmer->counter);
     retention_apply(programmer);
     return 0;
 }
@@ -140,13 +157,15 @@ int programmer_open(struct programmer *programmer, const struct programmer_optio
 void programmer_close(struct programmer *programmer) {
     if (programmer->recovery_started)
         (void)pthread_join(programmer->recovery, NULL);
-    hsm_agreement_free(programmer->agreement);
+    key_store_proof_free(&programmer->key_store, programmer->proof);
+    key_store_agreement_free(&programmer->key_store, programmer->agreement);
     for (struct job *job = programmer->jobs, *next; job != NULL; job = next) {
         next = job->next;
         job_free(job);
     }
     server_close(programmer->server);
     identity_free(&programmer->identity);
+    counter_close(programmer->counter);
     key_store_close(&programmer->key_store);
     if (programmer->directory_lock >= 0)
         (void)close(programmer->directory_lock);

@@ -25,6 +25,7 @@
 struct programmer_options {
     const char *state_directory;
     const char *server_url; /* NULL: the one installed by prepare */
+    const char *tpm;        /* these four: key_store.h */
     const char *module_path;
     const char *token_label;
     const char *pin_file;
@@ -38,10 +39,12 @@ struct programmer {
     int directory_lock;
     atomic_bool stop; /* set once: units end at the next safe point */
     struct key_store key_store;
+    struct counter *counter; /* NULL: the key store has none */
     pthread_rwlock_t lock;
     struct identity identity;
-    struct server *server; /* NULL before prepare.install */
-    struct hsm_agreement *agreement;
+    struct server *server;         /* NULL before prepare.install */
+    struct key_store_proof *proof; /* begun by prepare.tpm_begin, under `lock` */
+    struct key_store_agreement *agreement;
     uint8_t agreement_point[HSM_POINT_SIZE];
     pthread_mutex_t import_lock; /* imports one after another; taken before jobs_lock */
     pthread_mutex_t jobs_lock;
@@ -66,6 +69,8 @@ int programmer_connect(struct programmer *programmer, struct error *error);
 
 /* 0 when certificate and AES_NuLink3 are there. The caller holds `lock`. */
 int programmer_check_prepared(const struct programmer *programmer, struct error *error);
+/* The same, and the ledgers are all there (counter.h): before anything is counted. */
+int programmer_check_ready(const struct programmer *programmer, struct error *error);
 
 /* The server's signed word for what time it is, fresh: the local clock belongs to the factory. The
  * caller holds `lock` or has the programmer for itself; `server` is there. */
@@ -90,6 +95,8 @@ extern const struct control_method programmer_methods[];
 extern const size_t programmer_method_count;
 
 control_method_function programmer_prepare_csr;
+control_method_function programmer_prepare_tpm_begin;
+control_method_function programmer_prepare_tpm_prove;
 control_method_function programmer_prepare_install;
 control_method_function programmer_prepare_agree_begin;
 control_method_function programmer_prepare_agree_finish;
@@ -97,6 +104,7 @@ control_method_function programmer_prepare_software;
 control_method_function programmer_package_import;
 control_method_function programmer_package_inspect;
 control_method_function programmer_produce;
+control_method_function programmer_scrap;
 control_method_function programmer_chip_show;
 control_method_function programmer_chip_rma;
 control_method_function programmer_status;

@@ -3,6 +3,7 @@
  * a time without network.
  *
  *   identified or failed, not acknowledged   the report is sent again (the server takes repeats)
+ *   scrapped, not acknowledged               likewise; what the OEM has scrapped is noted
  *   reserving, reserved                      nothing was given to the chip: reported as failed, the
  *                                            count comes back, the chip starts anew
  *   recorded                                 the unit record is sent again; one that has grown too
@@ -19,13 +20,22 @@
  * the ledger is synchronised. -1 with ERROR_OFFLINE when the server is away: later again. */
 int recovery_run(struct job *job, struct server *server, struct error *error);
 
-/* Reports the end of one unit and notes the answer. One try. */
+/* Reports the end of one unit and notes the answer. One try. `line` is NULL when it is not known
+ * any more: what the server has of it stays. */
 int recovery_report(struct job *job, struct server *server, struct job_unit *unit,
-                    struct error *error);
+                    const struct server_line *line, struct error *error);
 
 /* Sends the record that is kept for a RECORDED unit and notes the answer: DONE. ERROR_NOT_FOUND if
  * it is not kept any more, ERROR_ALTERED if it is not the one in the journal. */
-int recovery_record(struct job *job, struct server *server, struct job_unit *unit, long patience_ms,
-                    struct error *error);
+int recovery_record(struct job *job, struct server *server, struct job_unit *unit,
+                    const struct server_line *line, long patience_ms, struct error *error);
+
+/* Tells the server of a SCRAPPED unit and notes the answer. One try. */
+int recovery_scrap(struct job *job, struct server *server, struct job_unit *unit,
+                   struct error *error);
+
+/* The server has answered ERROR_UNIT_SCRAPPED: so it is here, and the server says what it costs. */
+int recovery_learn_scrapped(struct job *job, struct server *server, struct job_unit *unit,
+                            struct error *error);
 
 #endif

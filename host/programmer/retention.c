@@ -21,9 +21,10 @@ bool retention_is_over(struct job *job, uint64_t now_s) {
 
 /* The package goes first: a job without its ledger would start counting anew. */
 void retention_clean(const char *state_directory, const char *id) {
-    static const char *const names[] = {"/package.json", "/ledger", "/stopped"};
+    static const char *const names[] = {"/package.json", "/ledger", "/acknowledged.json",
+                                        "/stopped"};
     char directory[4096];
-    char path[4096 + 16];
+    char path[4096 + 32];
     int size = snprintf(directory, sizeof directory, "%s/jobs/%s", state_directory, id);
     if (size < 0 || (size_t)size >= sizeof directory)
         return;
@@ -69,10 +70,36 @@ static int time_take(struct programmer *programmer, uint64_t *now_s) {
     return -1;
 }
 
+/* The counter knows first that a ledger is about to go, or it would be missed. */
+static int job_forget(struct programmer *programmer, struct job *job, struct error *error) {
+    uint64_t last = 0;
+    uint64_t units = 0;
+    job_journal_counted(job->journal, &last, &units);
+    if (counter_forget(programmer->counter, job->id, units, error) != 0)
+        return -1;
+    retention_clean(programmer->directory, job->id);
+    /* Were the job imported again now, the next start would take it for the one to remove. */
+    if (counter_forgotten(programmer->counter, error) != 0)
+        counter_spoil(programmer->counter, error);
+    return 0;
+}
+
+int retention_resume(struct programmer *programmer, struct error *error) {
+    const char *id = counter_forgetting(programmer->counter);
+    if (id == NULL)
+        return 0;
+    if (!job_id_is_safe(id))
+        return error_set(error, ERROR_STORAGE, "the counter's record names no job");
+    retention_clean(programmer->directory, id);
+    return counter_forgotten(programmer->counter, error);
+}
+
 void retention_apply(struct programmer *programmer) {
     uint64_t now_s = 0;
     struct job **place = &programmer->jobs;
-    if (time_take(programmer, &now_s) != 0)
+    struct error problem;
+    /* What does not agree is for somebody to look into, as it is. */
+    if (counter_problem(programmer->counter, &problem) != 0 || time_take(programmer, &now_s) != 0)
         return;
     while (*place != NULL) {
         struct job *job = *place;
@@ -87,8 +114,11 @@ void retention_apply(struct programmer *programmer) {
         }
         log_info("job.forgotten", "job", job->id, "floor",
                  LOG_NUMBER(programmer->identity.import_floor));
+        if (job_forget(programmer, job, &error) != 0) {
+            log_error_event("retention.counter", &error);
+            return;
+        }
         *place = job->next;
-        retention_clean(programmer->directory, job->id);
         job_free(job);
     }
 }

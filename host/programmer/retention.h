@@ -19,6 +19,9 @@ bool retention_is_over(struct job *job, uint64_t now_s);
  * job too many does no harm. */
 void retention_apply(struct programmer *programmer);
 
+/* Ends a removal that the counter knows of and that was cut short; before the jobs are loaded. */
+int retention_resume(struct programmer *programmer, struct error *error);
+
 /* Removes what a removal or an import that was cut short left in jobs/<id>; the package is always
  * the first to go and the last to come. */
 void retention_clean(const char *state_directory, const char *id);

@@ -4,6 +4,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/scrap_statement.h"
 #include "cose/permit.h"
 #include "http/http_client.h"
 #include "programmer/software.h"
@@ -31,6 +32,7 @@ struct server {
     char *url;
     struct identity identity;
     struct tls_identity tls;
+    const struct key_store *key_store;
     const atomic_bool *stop;
     pthread_mutex_t mutex;
     struct http_client *idle[POOL_MAX];
@@ -41,6 +43,7 @@ static int server_fill(struct server *server, const struct server_options *optio
                        struct error *error) {
     (void)pthread_mutex_init(&server->mutex, NULL);
     server->stop = options->stop;
+    server->key_store = options->key_store;
     server->url = strdup(options->url);
     server->root_path = identity_root_path(options->directory);
     if (server->url == NULL || server->root_path == NULL)
@@ -126,8 +129,7 @@ struct request {
 
 /* The connection's trouble is not the reader's: name the server, once. */
 static int transient_error(const struct request *request, struct error *error) {
-    if (error->code != ERROR_OFFLINE && error->code != ERROR_TIMEOUT)
-        error->code = ERROR_OFFLINE;
+    error->code = ERROR_OFFLINE; /* a time-out, too: whoever asks has to treat both alike */
     (void)error_prefix(error, "the server is not available");
     (void)error_hint(error, "check the network and the server, then start again");
     log_warn("server.unavailable", "path", request->path, "error", error->message);
@@ -234,8 +236,34 @@ static int reservation_read(const json_t *answer, struct server_reservation *res
     return 0;
 }
 
+static void text_put(json_t *object, const char *member, const char *text) {
+    if (text != NULL && text[0] != '\0')
+        (void)json_object_set_new(object, member, json_string(text));
+}
+
+static void place_put(json_t *object, const struct server_line *line) {
+    if (line == NULL)
+        return;
+    text_put(object, "site", line->site);
+    text_put(object, "serial", line->serial);
+}
+
+static void line_put(json_t *body, const struct server_line *line) {
+    if (line == NULL)
+        return;
+    json_t *object = json_object();
+    json_t *steps = json_object();
+    place_put(object, line);
+    for (size_t i = 0; i < line->step_count; i++)
+        (void)json_object_set_new(steps, line->steps[i].name,
+                                  json_integer(line->steps[i].milliseconds));
+    (void)json_object_set_new(object, "steps", steps);
+    (void)json_object_set_new(body, "line", object);
+}
+
 int server_reserve(struct server *server, const struct package *package, const uint8_t uid[16],
-                   uint32_t attempt, struct server_reservation *reservation, struct error *error) {
+                   uint32_t attempt, const struct server_line *line,
+                   struct server_reservation *reservation, struct error *error) {
     char path[PATH_MAX_SIZE];
     char uid_text[33];
     hex_encode_upper(bytes_of(uid, 16), uid_text);
@@ -243,6 +271,7 @@ int server_reserve(struct server *server, const struct package *package, const u
     json_t *body =
         json_pack("{s:s,s:I,s:o}", "uid", uid_text, "attempt", (json_int_t)attempt, "token_b64",
                   json_base64(bytes_of(package->token, PACKAGE_TOKEN_SIZE)));
+    place_put(body, line);
     json_t *answer = call_post(server, path, body, SERVER_PATIENCE_UNIT_MS, error);
     if (answer == NULL)
         return -1;
@@ -344,29 +373,52 @@ int server_image(struct server *server, const char *unit_id, const char *target,
     return failed;
 }
 
-int server_record(struct server *server, const char *unit_id, struct bytes record, long patience_ms,
-                  struct error *error) {
+int server_record(struct server *server, const char *unit_id, struct bytes record,
+                  const struct server_line *line, long patience_ms, struct error *error) {
     char path[PATH_MAX_SIZE];
     (void)snprintf(path, sizeof path, "/v1/units/%s/record", unit_id);
     json_t *body = json_pack("{s:o}", "record_b64", json_base64(record));
+    line_put(body, line);
     json_t *answer = call_post(server, path, body, patience_ms, error);
     json_decref(answer);
     return answer != NULL ? 0 : -1;
 }
 
+/* Signed again with each repetition: any signature of the same words will do. */
+static int scrap_sign(const struct server *server, const char *unit_id,
+                      const struct server_outcome *outcome, json_t *body, struct error *error) {
+    uint8_t id[16];
+    uint8_t digest[32];
+    uint8_t signature[64];
+    if (strlen(outcome->reason) > SCRAP_REASON_MAX || hex_decode(unit_id, id, sizeof id) != 0)
+        return error_set(error, ERROR_INTERNAL, "the unit to be scrapped has no id, or no reason");
+    scrap_statement_digest(id, outcome->scrapped_uid, outcome->reason, digest);
+    if (key_store_sign(server->key_store, digest, signature, error) != 0)
+        return -1;
+    (void)json_object_set_new(body, "signature_hex",
+                              json_hex(bytes_of(signature, sizeof signature)));
+    return 0;
+}
+
 int server_report(struct server *server, const char *unit_id, const struct server_outcome *outcome,
-                  long patience_ms, struct error *error) {
+                  long patience_ms, bool *is_counted, struct error *error) {
     char path[PATH_MAX_SIZE];
     (void)snprintf(path, sizeof path, "/v1/units/%s/status", unit_id);
     json_t *body =
         json_pack("{s:s,s:s,s:s,s:f}", "state", outcome->state, "step", outcome->step, "reason",
                   outcome->reason, "seconds", (double)outcome->milliseconds / 1000.0);
+    line_put(body, outcome->line);
     if (outcome->certificate_sha256 != NULL)
         (void)json_object_set_new(body, "certificate_sha256_hex",
                                   json_hex(bytes_of(outcome->certificate_sha256, 32)));
+    if (outcome->scrapped_uid != NULL && scrap_sign(server, unit_id, outcome, body, error) != 0) {
+        json_decref(body);
+        return -1;
+    }
     json_t *answer = call_post(server, path, body, patience_ms, error);
+    int failed = answer != NULL ? json_read_bool(answer, "counted", is_counted, error) : -1;
     json_decref(answer);
-    return answer != NULL ? 0 : -1;
+    return failed;
 }
 
 static int firmware_manifest(struct server *server, const char *firmware_id,
@@ -404,16 +456,22 @@ int server_firmware(struct server *server, const char *firmware_id, struct buffe
     return server_image_body(server, firmware_id, content, error);
 }
 
-int server_ledger_head(struct server *server, const char *job_id, uint64_t *sequence,
-                       uint8_t hash[32], struct error *error) {
+int server_ledger_agree(struct server *server, const char *job_id, const struct ledger_head *head,
+                        const struct ledger_head *acknowledged, struct ledger_head *theirs,
+                        struct error *error) {
     char path[PATH_MAX_SIZE];
-    (void)snprintf(path, sizeof path, "/v1/jobs/%s/ledger/head", job_id);
-    json_t *answer = call_get(server, path, SERVER_PATIENCE_PROMPT_MS, error);
+    (void)snprintf(path, sizeof path, "/v1/jobs/%s/ledger/agree", job_id);
+    json_t *body =
+        json_pack("{s:I,s:o,s:I,s:o}", "head_sequence", (json_int_t)head->sequence, "head_hash_hex",
+                  json_hex(bytes_of(head->hash, sizeof head->hash)), "acknowledged_sequence",
+                  (json_int_t)acknowledged->sequence, "acknowledged_hash_hex",
+                  json_hex(bytes_of(acknowledged->hash, sizeof acknowledged->hash)));
+    json_t *answer = call_post(server, path, body, SERVER_PATIENCE_PROMPT_MS, error);
     if (answer == NULL)
         return -1;
-    int failed = json_read_u64(answer, "head_sequence", sequence, error);
+    int failed = json_read_u64(answer, "head_sequence", &theirs->sequence, error);
     if (failed == 0)
-        failed = json_read_hex(answer, "head_hash_hex", hash, 32, error);
+        failed = json_read_hex(answer, "head_hash_hex", theirs->hash, sizeof theirs->hash, error);
     json_decref(answer);
     return failed;
 }

@@ -11,6 +11,7 @@
 #define NUSEC_PROGRAMMER_SERVER_H
 
 #include "base/buffer.h"
+#include "base/ledger.h"
 #include "package/package.h"
 #include "programmer/identity.h"
 #include "programmer/key_store.h"
@@ -43,13 +44,28 @@ int server_time(struct server *server, const uint8_t nonce[32], struct buffer *s
 
 int server_activate(struct server *server, const struct package *package, struct error *error);
 
+/* Where and how long a unit was made. Texts may be NULL or "": not known. */
+struct server_step {
+    const char *name;
+    uint32_t milliseconds;
+};
+struct server_line {
+    const char *site;
+    const char *serial;
+    const struct server_step *steps;
+    size_t step_count;
+};
+
 /* One unit's way through the server. */
 struct server_reservation {
     char unit_id[33];
     uint8_t nonce[32];
 };
+/* `line`, of which the steps are not sent, may be NULL. ERROR_CONFLICT: the unit stands there,
+ * under another serial number. */
 int server_reserve(struct server *server, const struct package *package, const uint8_t uid[16],
-                   uint32_t attempt, struct server_reservation *reservation, struct error *error);
+                   uint32_t attempt, const struct server_line *line,
+                   struct server_reservation *reservation, struct error *error);
 /* `leaf` gets the device certificate, DER. */
 int server_certify(struct server *server, const char *unit_id, struct bytes csr,
                    struct buffer *leaf, struct error *error);
@@ -85,26 +101,33 @@ int server_image_body(struct server *server, const char *firmware_id, struct buf
 
 /* The signed unit record; the server takes repeats. ERROR_CHALLENGE_EXPIRED,
  * ERROR_ATTESTATION_REFUSED. */
-int server_record(struct server *server, const char *unit_id, struct bytes record, long patience_ms,
-                  struct error *error);
+int server_record(struct server *server, const char *unit_id, struct bytes record,
+                  const struct server_line *line, long patience_ms, struct error *error);
 
 struct server_outcome {
-    const char *state; /* "identified" or "failed" */
+    const char *state; /* "identified", "failed" or "scrapped" */
     const char *step;
     const char *reason;
     uint32_t milliseconds;
-    const uint8_t *certificate_sha256; /* NULL when failed */
+    const uint8_t *certificate_sha256; /* of identified, else NULL */
+    const uint8_t *scrapped_uid;       /* of scrapped, else NULL: signed with the reason */
+    const struct server_line *line;    /* NULL: not known any more */
 };
+/* `is_counted`: the unit holds one of the job's count at the server. */
 int server_report(struct server *server, const char *unit_id, const struct server_outcome *outcome,
-                  long patience_ms, struct error *error);
+                  long patience_ms, bool *is_counted, struct error *error);
 
 /* Firmware of an open job: manifest and bytes, both appended. */
 int server_firmware(struct server *server, const char *firmware_id, struct buffer *manifest,
                     struct buffer *content, struct error *error);
 
-/* The server's copy of a job's ledger. `lines` are base64 entries, an array, borrowed. */
-int server_ledger_head(struct server *server, const char *job_id, uint64_t *sequence,
-                       uint8_t hash[32], struct error *error);
+/* Says where the own ledger ends and what was acknowledged of it, and hears what the server has.
+ * ERROR_PROGRAMMER_ROLLED_BACK, ERROR_SERVER_ROLLED_BACK, ERROR_LEDGER_DIVERGED: the server has
+ * stopped the job. */
+int server_ledger_agree(struct server *server, const char *job_id, const struct ledger_head *head,
+                        const struct ledger_head *acknowledged, struct ledger_head *theirs,
+                        struct error *error);
+/* `lines` are base64 entries, an array, borrowed. */
 int server_ledger_append(struct server *server, const char *job_id, uint64_t from_sequence,
                          const json_t *lines, struct error *error);
 

@@ -15,13 +15,13 @@ static json_t *job_summary(struct job *job) {
     struct error problem = {0};
     if (job->journal != NULL)
         job_journal_numbers(job->journal, &numbers);
-    json_t *summary =
-        json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s}", "id", job->id, "count",
-                  (json_int_t)numbers.count, "remaining", (json_int_t)numbers.remaining, "open",
-                  (json_int_t)job_unfinished(job, &numbers), "identified",
-                  (json_int_t)numbers.identified, "done", (json_int_t)numbers.done, "unreported",
-                  (json_int_t)numbers.unreported, "expires", (json_int_t)job->package.expiry_s,
-                  "chip_family", job->package.chip_family, "state", job_state(job, &numbers));
+    json_t *summary = json_pack(
+        "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s}", "id", job->id, "count",
+        (json_int_t)numbers.count, "remaining", (json_int_t)numbers.remaining, "open",
+        (json_int_t)job_unfinished(job, &numbers), "identified", (json_int_t)numbers.identified,
+        "done", (json_int_t)numbers.done, "scrapped", (json_int_t)numbers.scrapped, "unreported",
+        (json_int_t)numbers.unreported, "expires", (json_int_t)job->package.expiry_s, "chip_family",
+        job->package.chip_family, "state", job_state(job, &numbers));
     if (job_check(job, &problem) != 0)
         (void)json_object_set_new(summary, "problem", json_string(problem.message));
     return summary;
@@ -56,6 +56,7 @@ static json_t *software_version(const struct programmer *programmer) {
 int programmer_status(void *context, const json_t *params, struct control_call *call,
                       json_t **result, struct error *error) {
     struct programmer *programmer = context;
+    struct error problem = {0};
     (void)params;
     (void)call;
     (void)pthread_rwlock_rdlock(&programmer->lock);
@@ -67,6 +68,9 @@ int programmer_status(void *context, const json_t *params, struct control_call *
                         "import_floor", (json_int_t)identity->import_floor, "software_version",
                         software_version(programmer), "jobs", jobs_summary(programmer));
     (void)pthread_rwlock_unlock(&programmer->lock);
+    if (*result != NULL && counter_problem(programmer->counter, &problem) != 0)
+        (void)json_object_set_new(
+            *result, "problem", json_sprintf("%s: %s", error_name(problem.code), problem.message));
     return *result != NULL ? 0 : error_set(error, ERROR_INTERNAL, "out of memory");
 }
 
@@ -80,7 +84,8 @@ static json_t *unit_summary(const struct job_unit *unit) {
                   (json_int_t)unit->updated_s);
     if (unit->state == JOB_UNIT_FAILED)
         (void)json_object_set_new(summary, "step", json_string(unit->step));
-    if (unit->state == JOB_UNIT_FAILED || unit->state == JOB_UNIT_REFUSED)
+    if (unit->state == JOB_UNIT_FAILED || unit->state == JOB_UNIT_REFUSED ||
+        unit->state == JOB_UNIT_SCRAPPED)
         (void)json_object_set_new(summary, "reason", json_string(unit->reason));
     return summary;
 }

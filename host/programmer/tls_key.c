@@ -5,15 +5,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-static int sign(void *context, const uint8_t digest[32], uint8_t signature[64],
-                struct error *error) {
-    return key_store_sign(context, digest, signature, error);
-}
-
 EVP_PKEY *tls_key_new(const struct key_store *store, struct error *error) {
-    /* A const in, a non-const void * slot: only ever read back as const. */
-    const struct signer signer = {.sign = sign, .context = (void *)(uintptr_t)store};
-    return x509_signer_key(store->public_key, signer, error);
+    return x509_signer_key(store->public_key, key_store_signer(store), error);
 }
 
 static X509 *certificate_of(struct bytes der) {

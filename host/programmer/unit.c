@@ -54,6 +54,7 @@ static const struct {
     {"record", PART_BOOT, 96, RECOVERY_REPEAT, unit_record, unit_needs_record},
 };
 #define STEP_COUNT (sizeof steps / sizeof steps[0])
+_Static_assert(STEP_COUNT <= UNIT_STEPS_MAX, "a result holds the time of every step");
 /* The first step that counts or writes something; where a dry run ends. */
 #define STEP_FIRST_LASTING 3
 
@@ -63,6 +64,29 @@ static double seconds_since(uint64_t began_ms) {
 
 uint32_t unit_milliseconds(const struct unit *unit) {
     return (uint32_t)(clock_monotonic_ms() - unit->began_ms);
+}
+
+/* The running step's time so far, in the result. */
+static void step_time(struct unit *unit) {
+    struct unit_result *result = unit->result;
+    if (result->step_count > 0)
+        result->steps[result->step_count - 1].milliseconds =
+            (uint32_t)(clock_monotonic_ms() - unit->step_began_ms);
+}
+
+static void step_begin(struct unit *unit, const char *name) {
+    struct unit_result *result = unit->result;
+    unit->step_began_ms = clock_monotonic_ms();
+    result->steps[result->step_count++].name = name;
+}
+
+struct server_line unit_line(struct unit *unit) {
+    if (unit->step_runs)
+        step_time(unit);
+    return (struct server_line){.site = unit->order->site.name,
+                                .serial = unit->order->site.serial,
+                                .steps = unit->result->steps,
+                                .step_count = unit->result->step_count};
 }
 
 void unit_report(struct unit *unit, const char *state, const char *message) {
@@ -131,7 +155,12 @@ static int steps_run(struct unit *unit, struct error *error) {
         unit->percent = percent_of(unit, i);
         unit->percent_end = percent_of(unit, i + 1);
         unit_report(unit, steps[i].name, "");
-        if (step_run(unit, i, error) != 0)
+        step_begin(unit, steps[i].name);
+        unit->step_runs = true;
+        int failed = step_run(unit, i, error);
+        unit->step_runs = false;
+        step_time(unit);
+        if (failed != 0)
             return -1;
     }
     return 0;
@@ -141,13 +170,15 @@ int unit_end_attempt(struct unit *unit, const char *step, const char *reason, st
     if (job_journal_failed(unit->order->job->journal, &unit->record, step, reason,
                            unit_milliseconds(unit), error) != 0)
         return -1;
-    return recovery_report(unit->order->job, unit->order->server, &unit->record, error);
+    const struct server_line line = unit_line(unit);
+    return recovery_report(unit->order->job, unit->order->server, &unit->record, &line, error);
 }
 
 /* The journal first, then the server; what the server does not hear now it hears later. */
 static void finish_identified(struct unit *unit) {
     struct unit_result *result = unit->result;
     struct job *job = unit->order->job;
+    const struct server_line line = unit_line(unit);
     struct error error = {0};
     if (!unit->already &&
         job_journal_identified(job->journal, &unit->record, unit_milliseconds(unit), &error) != 0) {
@@ -157,7 +188,7 @@ static void finish_identified(struct unit *unit) {
     }
     result->end = unit->already ? UNIT_END_ALREADY : UNIT_END_IDENTIFIED;
     if (unit->record.state == JOB_UNIT_IDENTIFIED && !unit->record.reported &&
-        recovery_report(job, unit->order->server, &unit->record, &error) != 0)
+        recovery_report(job, unit->order->server, &unit->record, &line, &error) != 0)
         log_error_event("unit.report", &error);
     result->reported = unit->record.reported;
 }
@@ -229,6 +260,7 @@ static bool is_passing(enum error_code code) {
     case ERROR_DEVICE_DEBUG:
     case ERROR_TIMEOUT:
     case ERROR_OFFLINE:
+    case ERROR_JOB_PAUSED:
     case ERROR_BUSY: return true;
     default: return false;
     }
@@ -253,13 +285,19 @@ static enum unit_end end_of_failure(const struct unit *unit, const struct error 
     case JOB_UNIT_RESERVED:
     case JOB_UNIT_ISSUED:
         /* Once a permit may be out, the chip may be provisioned: only the chip can tell. */
-        *is_noted = !unit->permit_asked && !unit->resumed && !is_stopping(unit);
+        *is_noted = !unit->permit_asked && !unit->resumed && !is_stopping(unit) &&
+                    why->code != ERROR_JOB_PAUSED;
         return *is_noted ? UNIT_END_FAILED : UNIT_END_OPEN;
     case JOB_UNIT_IDENTIFIED:
     case JOB_UNIT_SECURED:
     case JOB_UNIT_RECORDED: return end_beyond(unit, why, is_noted);
     default: return UNIT_END_FAILED;
     }
+}
+
+/* The OEM has scrapped a unit that is in work or open here. */
+static bool is_scrapped_there(const struct unit *unit, const struct error *why) {
+    return why->code == ERROR_UNIT_SCRAPPED && job_unit_may_be_scrapped(unit->record.state);
 }
 
 static void finish_failed(struct unit *unit, const struct error *why) {
@@ -273,6 +311,13 @@ static void finish_failed(struct unit *unit, const struct error *why) {
     (void)snprintf(reason, sizeof reason, "%s: %.120s", error_name(why->code), why->message);
     if (!unit->has_uid || unit->order->mode == UNIT_DRY_RUN)
         return;
+    if (is_scrapped_there(unit, why)) {
+        if (recovery_learn_scrapped(unit->order->job, unit->order->server, &unit->record, &error) !=
+            0)
+            log_error_event("unit.report", &error);
+        result->reported = unit->record.reported;
+        return;
+    }
     result->end = end_of_failure(unit, why, &is_noted);
     if (result->end == UNIT_END_OPEN)
         return;

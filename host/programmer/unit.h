@@ -53,6 +53,7 @@ struct unit_site {
     const char *name;
     const char *debug;
     const char *uart;
+    const char *serial; /* what the line calls the board in it; NULL: nothing */
 };
 
 struct unit_progress {
@@ -87,6 +88,9 @@ struct unit_order {
     void *context;
 };
 
+/* More than there are steps. */
+#define UNIT_STEPS_MAX 24
+
 enum unit_end {
     UNIT_END_IDENTIFIED, /* made, or resumed to its end; the job has no firmware */
     UNIT_END_ALREADY,    /* likewise, but before; nothing was done or counted */
@@ -112,6 +116,8 @@ struct unit_result {
     double link_s;
     double server_s;
     uint64_t link_bytes;
+    struct server_step steps[UNIT_STEPS_MAX]; /* those that ran, in order, retries included */
+    size_t step_count;
 };
 
 /* Runs in the site's own thread; always fills `result`. */

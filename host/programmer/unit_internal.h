@@ -50,6 +50,8 @@ struct unit {
     bool permit_asked; /* from here on the chip may be provisioned */
     bool is_ours;      /* the chip has proven the certificate of this unit, in this run */
     bool is_lost;      /* what was seen ends the unit, whatever the error code */
+    uint64_t step_began_ms;
+    bool step_runs;
     uint64_t debug_us;
     uint64_t server_us;
 };
@@ -88,6 +90,9 @@ void unit_report(struct unit *unit, const char *state, const char *message);
 int unit_end_attempt(struct unit *unit, const char *step, const char *reason, struct error *error);
 
 uint32_t unit_milliseconds(const struct unit *unit);
+
+/* What the server is told of site, serial number and times so far. Borrows from the unit. */
+struct server_line unit_line(struct unit *unit);
 
 /* unit_reach.c */
 

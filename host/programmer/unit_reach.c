@@ -16,6 +16,13 @@
 /* A chip that just lost power or was reset is on its way. */
 #define RETURN_TRIES 6
 
+/* "offline" is a word about the server: a port of the site that does not open is a cable. */
+static int port_failed(enum error_code code, struct error *error) {
+    if (error->code == ERROR_OFFLINE)
+        error->code = code;
+    return -1;
+}
+
 int unit_open_chip(struct unit *unit, struct error *error) {
     if (unit->chip_is_open)
         return 0;
@@ -27,7 +34,7 @@ int unit_open_chip(struct unit *unit, struct error *error) {
         .answer_ms = unit->order->answer_ms,
     };
     if (chip_open(&unit->chip, unit->order->site.uart, &options, error) != 0)
-        return -1;
+        return port_failed(ERROR_DEVICE_LINK, error);
     unit->chip_is_open = true;
     return 0;
 }
@@ -75,7 +82,7 @@ int unit_attach(struct unit *unit, struct error *error) {
     uint64_t begin = clock_monotonic_us();
     int failed = debug_port_open(&unit->port, unit->order->site.debug, DEBUG_MS, error);
     unit->debug_us += clock_monotonic_us() - begin;
-    return failed;
+    return failed != 0 ? port_failed(ERROR_DEVICE_DEBUG, error) : 0;
 }
 
 int unit_load(struct unit *unit, struct error *error) {
@@ -89,6 +96,9 @@ int unit_load(struct unit *unit, struct error *error) {
     debug_port_close(unit->port);
     unit->port = NULL;
     unit->debug_us += clock_monotonic_us() - begin;
+    if (failed != 0 && error->code == ERROR_TIMEOUT)
+        (void)error_hint(error, "is it a %s in the socket? the job is for no other chip",
+                         unit->order->job->package.chip_family);
     return failed;
 }
 

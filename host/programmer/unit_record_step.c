@@ -88,7 +88,8 @@ static int record_make(struct unit *unit, struct error *error) {
 
 static int record_deliver(struct unit *unit, struct error *error) {
     uint64_t begin = clock_monotonic_us();
-    int failed = recovery_record(unit->order->job, unit->order->server, &unit->record,
+    const struct server_line line = unit_line(unit);
+    int failed = recovery_record(unit->order->job, unit->order->server, &unit->record, &line,
                                  SERVER_PATIENCE_UNIT_MS, error);
     unit->server_us += clock_monotonic_us() - begin;
     return failed;

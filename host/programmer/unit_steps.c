@@ -50,6 +50,12 @@ static bool has_our_certificate(const struct unit *unit) {
            memcmp(unit->chip.leaf.sha256, unit->record.certificate_sha256, 32) == 0;
 }
 
+static int copied_uid(struct error *error) {
+    (void)error_set(error, ERROR_UID_UNDER_OTHER_KEY,
+                    "a chip of this UID was identified before, and this one is blank");
+    return error_hint(error, "a copied chip or UID: keep it, and tell the OEM");
+}
+
 static int foreign(struct error *error) {
     (void)error_set(error, ERROR_DEVICE_REFUSED,
                     "the chip has an identity that this job did not give it here");
@@ -61,6 +67,11 @@ static int end_judge(const struct unit *unit, enum chip_life last, struct error 
     if (unit->info.life_cycle > last)
         return error_set(error, ERROR_DEVICE_REFUSED, "the chip's life cycle is %s, past all this",
                          chip_life_name(unit->info.life_cycle));
+    if (unit->record.state == JOB_UNIT_SCRAPPED) {
+        (void)error_set(error, ERROR_UNIT_SCRAPPED, "this chip was scrapped: %.100s",
+                        unit->record.reason);
+        return error_hint(error, "nothing more is made of it under this job: put it to the scrap");
+    }
     if (unit->record.is_identified && unit->record.state == JOB_UNIT_FAILED) {
         (void)error_set(error, ERROR_DEVICE_REFUSED, "this chip's unit failed at %s: %.100s",
                         unit->record.step, unit->record.reason);
@@ -76,8 +87,7 @@ static int history_judge(struct unit *unit, struct error *error) {
     if (unit->info.life_cycle == CHIP_LIFE_PROVISIONED && !ours)
         return foreign(error);
     if (unit->record.is_identified && unit->info.life_cycle != CHIP_LIFE_PROVISIONED)
-        return error_set(error, ERROR_UID_UNDER_OTHER_KEY,
-                         "a chip of this UID was identified before, and this one is blank");
+        return copied_uid(error);
     unit->is_ours = ours;
     unit->already = !unit->boot.wanted && unit->record.is_identified;
     unit->resumed = ours && !unit->already;
@@ -126,14 +136,16 @@ int unit_session(struct unit *unit, struct error *error) {
 static int reservation_ask(struct unit *unit, struct error *error) {
     struct job *job = unit->order->job;
     struct error unused;
+    const struct server_line line = unit_line(unit);
     uint64_t begin = clock_monotonic_us();
     int failed = server_reserve(unit->order->server, &job->package, unit->info.uid,
-                                unit->record.attempt, &unit->reservation, error);
+                                unit->record.attempt, &line, &unit->reservation, error);
     unit->server_us += clock_monotonic_us() - begin;
     if (failed == 0)
         return job_journal_reserved(job->journal, &unit->record, unit->reservation.unit_id, error);
-    /* Without an answer the reservation may stand: it stays counted until the server says. */
-    if (error->code != ERROR_OFFLINE &&
+    /* Without an answer, or under another serial number, the reservation may stand: it stays
+     * counted until the server says. */
+    if (error->code != ERROR_OFFLINE && error->code != ERROR_CONFLICT &&
         job_journal_refused(job->journal, &unit->record, error_name(error->code), &unused) != 0)
         log_error_event("unit.refused", &unused);
     return -1;
@@ -146,7 +158,7 @@ int unit_reserve(struct unit *unit, struct error *error) {
     if (stale && unit_end_attempt(unit, "reserve", "the chip came back without it", error) != 0)
         return -1;
     if (unit->record.state == JOB_UNIT_FAILED && !unit->record.reported &&
-        recovery_report(unit->order->job, unit->order->server, &unit->record, error) != 0)
+        recovery_report(unit->order->job, unit->order->server, &unit->record, NULL, error) != 0)
         return -1;
     if (job_journal_reserve(journal, unit->info.uid, &unit->record, error) != 0)
         return -1;
@@ -234,8 +246,10 @@ bool unit_is_refusal(enum error_code code) {
     case ERROR_REVOKED:
     case ERROR_EXPIRED:
     case ERROR_JOB_CLOSED:
+    case ERROR_JOB_PAUSED:
     case ERROR_WRONG_STATE:
     case ERROR_NOT_FOUND:
+    case ERROR_UNIT_SCRAPPED:
     case ERROR_UID_UNDER_OTHER_KEY: return true;
     default: return false;
     }
@@ -273,12 +287,13 @@ int unit_root_hash(struct unit *unit, struct error *error) {
 
 /* The server gives out no firmware before it knows the unit as identified. */
 static int identified_note(struct unit *unit, struct error *error) {
+    const struct server_line line = unit_line(unit);
     struct job *job = unit->order->job;
     if (unit->record.state == JOB_UNIT_ISSUED &&
         job_journal_identified(job->journal, &unit->record, unit_milliseconds(unit), error) != 0)
         return -1;
     if (unit->record.state == JOB_UNIT_IDENTIFIED && !unit->record.reported &&
-        recovery_report(job, unit->order->server, &unit->record, error) != 0)
+        recovery_report(job, unit->order->server, &unit->record, &line, error) != 0)
         return -1;
     return unit_look(unit, error);
 }

@@ -51,6 +51,7 @@ struct fixture {
 
 /* What a test does to the unit while it runs. */
 struct plan {
+    const char *serial;
     struct fixture *fixture;
     const char *stop_at; /* the daemon is stopped when this step begins */
     const char *cut_at;  /* the board loses power then */
@@ -160,7 +161,7 @@ static void run(struct fixture *fixture, struct plan *plan, struct unit_result *
         .firmware = &fixture->firmware,
         .clock = &oem_clock,
         .stop = &fixture->programmer.stop,
-        .site = {"left", debug, uart},
+        .site = {"left", debug, uart, plan->serial},
         .answer_ms = plan->answer_ms,
         .on_progress = on_progress,
         .context = plan,
@@ -234,6 +235,26 @@ static void finish_chip(struct fixture *fixture) {
     expect_settled(fixture, 1);
 }
 
+/* The server hears how long each step took, in the result as well, and the board's serial number.
+ */
+static void test_the_line_is_told(void **state) {
+    struct fixture *fixture = *state;
+    struct plan plan = {.serial = "SN 1"};
+    struct unit_result result;
+    uint64_t sum = 0;
+    run(fixture, &plan, &result);
+    expect_end(&result, UNIT_END_IDENTIFIED);
+    assert_int_equal(result.step_count, STEP_COUNT);
+    assert_int_equal(fake_server.step_count, STEP_COUNT);
+    assert_string_equal(result.steps[0].name, "attach");
+    assert_string_equal(result.steps[STEP_COUNT - 1].name, "confirm");
+    for (size_t i = 0; i < result.step_count; i++)
+        sum += result.steps[i].milliseconds;
+    assert_true(sum > 0 && (double)sum <= result.seconds * 1000.0 + 1.0);
+    assert_string_equal(fake_server.serial, "SN 1");
+    assert_string_equal(fake_server.site, "left");
+}
+
 static void test_blank_chip(void **state) {
     struct fixture *fixture = *state;
     struct plan plan = {0};
@@ -298,6 +319,9 @@ static void start_over(struct fixture *fixture) {
     programmer_close(&fixture->programmer);
     (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/ledger", fixture->directory);
     assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/acknowledged.json",
+                   fixture->directory);
+    (void)unlink(path); /* not there if nothing was ever sent */
     fake_server_reset(&fixture->oem);
     fake_server.job_known = true;
     oem_open_programmer(&fixture->programmer, fixture->directory);
@@ -308,21 +332,21 @@ static void start_over(struct fixture *fixture) {
 #define CALLS_MAX 14
 
 static void server_fault_at_every_call(struct fixture *fixture, enum fake_fault fault,
-                                       unsigned span) {
+                                       unsigned span, enum error_code refusal) {
     unsigned hits = 0;
     for (unsigned call = 1; call <= CALLS_MAX; call++) {
         struct plan plan = {0};
         struct unit_result result;
         unsigned before = fake_server.calls;
         fake_server.fault = fault;
-        fake_server.refusal = ERROR_DENIED;
+        fake_server.refusal = refusal;
         fake_server.fault_call = before + call;
         fake_server.fault_span = span;
         run(fixture, &plan, &result);
         bool hit = fake_server.calls >= before + call;
         hits += hit ? 1 : 0;
         /* A clear no ends the unit: an open one could never be closed. */
-        assert_true(fault != FAKE_REFUSES || result.end != UNIT_END_OPEN);
+        assert_true(refusal != ERROR_DENIED || result.end != UNIT_END_OPEN);
         restart(fixture);
         expect_bounded(fixture);
         finish_chip(fixture);
@@ -335,19 +359,23 @@ static void server_fault_at_every_call(struct fixture *fixture, enum fake_fault 
 }
 
 static void test_server_away_at_every_call(void **state) {
-    server_fault_at_every_call(*state, FAKE_AWAY, 1);
+    server_fault_at_every_call(*state, FAKE_AWAY, 1, ERROR_NONE);
 }
 
 static void test_server_gone_from_every_call_on(void **state) {
-    server_fault_at_every_call(*state, FAKE_AWAY, 1000);
+    server_fault_at_every_call(*state, FAKE_AWAY, 1000, ERROR_NONE);
 }
 
 static void test_answer_lost_at_every_call(void **state) {
-    server_fault_at_every_call(*state, FAKE_ANSWER_LOST, 1);
+    server_fault_at_every_call(*state, FAKE_ANSWER_LOST, 1, ERROR_NONE);
 }
 
 static void test_server_refuses_at_every_call(void **state) {
-    server_fault_at_every_call(*state, FAKE_REFUSES, 1);
+    server_fault_at_every_call(*state, FAKE_REFUSES, 1, ERROR_DENIED);
+}
+
+static void test_job_paused_at_every_call(void **state) {
+    server_fault_at_every_call(*state, FAKE_REFUSES, 1, ERROR_JOB_PAUSED);
 }
 
 static void power_on(struct fixture *fixture) {
@@ -546,6 +574,7 @@ int main(int argc, char **argv) {
     if (argc > 1) /* one case, by name */
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_the_line_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_blank_chip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_job_ends_at_its_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stopped_at_every_step, setup, teardown),
@@ -553,6 +582,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(test_server_gone_from_every_call_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answer_lost_at_every_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_refuses_at_every_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_job_paused_at_every_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_cut_at_every_step, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_garbage_between_bytes, setup, teardown),

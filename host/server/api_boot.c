@@ -124,6 +124,7 @@ enum api_result api_unit_record(struct api_call *call, struct error *error) {
         return API_FAILED;
     call->release = release_record;
     if (api_read_unit_id(call, record->write.attestation.answer.unit_id, error) != 0 ||
+        api_read_line(call->request, &record->write.line, error) != 0 ||
         json_read_base64_buffer(call->request, "record_b64", UNIT_RECORD_MAX, &record->encoded,
                                 error) != 0)
         return API_FAILED;

@@ -26,8 +26,8 @@ static json_t *key_or_null(bool has_key, const uint8_t key[64]) {
 /* The columns of the device table; what later stages of production fill is null until then. */
 static json_t *device_json(const struct api_call *call, const struct store_device *device) {
     return json_pack(
-        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "uid",
-        upper(device->uid, STORE_UID_SIZE), "job_id", device->job_id, "unit_id",
+        "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:s, s:s}",
+        "uid", upper(device->uid, STORE_UID_SIZE), "job_id", device->job_id, "unit_id",
         api_hex(device->unit_id, UNIT_ID_SIZE), "unit_state", unit_state_name(device->unit_state),
         "certificate_sha256_hex", api_hex(device->certificate_hash, 32), "certificate_serial_hex",
         api_hex(device->serial, UNIT_SERIAL_SIZE), "certificate_state",
@@ -36,7 +36,8 @@ static json_t *device_json(const struct api_call *call, const struct store_devic
         "tls_public_key_hex", api_hex(device->tls_key, 64), "rotpk_hex",
         key_or_null(device->has_bl2_key, device->bl2_key), "pk_bl3_hex",
         key_or_null(device->has_bl3_key, device->bl3_key), "programmer_id", device->programmer_id,
-        "issued", api_time(device->issued), "revoked", api_time_or_null(device->revoked));
+        "issued", api_time(device->issued), "revoked", api_time_or_null(device->revoked), "serial",
+        device->board_serial, "site", device->site);
 }
 
 struct device_list {

@@ -171,6 +171,15 @@ static void bad_json_is_refused(void **state) {
     test_expect(world.admin, "POST", "/v1/jobs", "{\"product\":7}", 400, "bad_request");
     test_expect(world.admin, "POST", "/v1/programmers",
                 "{\"name\":\"x\",\"csr_pem\":\"no\",\"assurance\":\"software\"}", 400, "bad_csr");
+    test_expect(world.admin, "POST", "/v1/programmers",
+                "{\"name\":\"x\",\"csr_pem\":\"no\",\"assurance\":\"hsm\"}", 400, "bad_request");
+}
+
+static void a_tpm_that_is_only_claimed_is_refused(void **state) {
+    (void)state;
+    test_expect(world.admin, "POST", "/v1/programmers",
+                "{\"name\":\"x\",\"csr_pem\":\"no\",\"assurance\":\"tpm\"}", 403,
+                "assurance_unproven");
 }
 
 /* A limit for each route, and a limit before anything reaches a route. */
@@ -589,6 +598,7 @@ int main(void) {
         cmocka_unit_test(revoked_programmer_is_locked_out_at_once),
         cmocka_unit_test(unknown_routes_and_methods),
         cmocka_unit_test(bad_json_is_refused),
+        cmocka_unit_test(a_tpm_that_is_only_claimed_is_refused),
         cmocka_unit_test(oversized_bodies_are_refused),
         cmocka_unit_test(orders_are_checked),
         cmocka_unit_test(firmware_is_kept_once),

@@ -55,6 +55,7 @@ enum api_result api_unit_reserve(struct api_call *call, struct error *error) {
     if (reservation == NULL || json_read_string(call->request, "uid", &uid, error) != 0 ||
         api_read_uid(uid, reservation->uid, error) != 0 ||
         json_read_optional_u64(call->request, "attempt", &attempt, error) != 0 ||
+        api_read_place(call->request, &reservation->line, error) != 0 ||
         api_read_token_hash(call->request, reservation->token_hash, error) != 0)
         return API_FAILED;
     if (attempt > UNIT_ATTEMPT_MAX) {
@@ -195,19 +196,50 @@ enum api_result api_unit_permit(struct api_call *call, struct error *error) {
     }
 }
 
+static void count_end(struct metrics *metrics, enum unit_event event) {
+    switch (event) {
+    case UNIT_EVENT_IDENTIFIED: metrics_count(&metrics->identified); break;
+    case UNIT_EVENT_FAILED: metrics_count(&metrics->failed); break;
+    default: metrics_count(&metrics->scrapped); break;
+    }
+}
+
+static int reply_end(struct api_call *call, const struct store_unit *unit, uint64_t remaining,
+                     struct error *error) {
+    json_t *object = json_pack("{s:s, s:b, s:I}", "state", unit_state_name(unit->state), "counted",
+                               (int)unit->counted, "remaining", (json_int_t)remaining);
+
+    return api_reply_json(call, 200, object, error) == API_DONE ? 0 : -1;
+}
+
 static int finish_status(struct api_call *call, struct error *error) {
     const struct store_status *status = call->operation;
 
     if (take_refusal(call, &status->refusal, error) != 0)
         return -1;
-    metrics_count(status->event == UNIT_EVENT_IDENTIFIED ? &call->worker->metrics->identified
-                                                         : &call->worker->metrics->failed);
-    return api_reply_json(call, 200,
-                          json_pack("{s:s, s:I}", "state", unit_state_name(status->unit.state),
-                                    "remaining", (json_int_t)status->remaining),
-                          error) == API_DONE
-               ? 0
-               : -1;
+    count_end(call->worker->metrics, status->event);
+    return reply_end(call, &status->unit, status->remaining, error);
+}
+
+static int read_event(const char *state, struct store_status *status, struct error *error) {
+    if (strcmp(state, "identified") == 0)
+        status->event = UNIT_EVENT_IDENTIFIED;
+    else if (strcmp(state, "failed") == 0)
+        status->event = UNIT_EVENT_FAILED;
+    else if (strcmp(state, "scrapped") == 0)
+        status->event = UNIT_EVENT_SCRAP;
+    else
+        return error_set(error, ERROR_BAD_REQUEST, "state must be identified, failed or scrapped");
+    return 0;
+}
+
+static int read_scrap(const struct api_call *call, struct store_status *status,
+                      struct error *error) {
+    if (service_check_text("reason", status->reason, error) != 0 ||
+        json_read_hex(call->request, "signature_hex", status->signature, sizeof status->signature,
+                      error) != 0)
+        return -1;
+    return service_check_scrap(call->reader, status, error);
 }
 
 static int read_status(const json_t *request, struct store_status *status, struct error *error) {
@@ -219,12 +251,8 @@ static int read_status(const json_t *request, struct store_status *status, struc
         json_read_optional_string(request, "step", &status->step, error) != 0 ||
         json_read_optional_string(request, "reason", &status->reason, error) != 0)
         return -1;
-    if (strcmp(state, "identified") == 0)
-        status->event = UNIT_EVENT_IDENTIFIED;
-    else if (strcmp(state, "failed") == 0)
-        status->event = UNIT_EVENT_FAILED;
-    else
-        return error_set(error, ERROR_BAD_REQUEST, "state must be identified or failed");
+    if (read_event(state, status, error) != 0)
+        return -1;
     if (seconds != NULL && !json_is_null(seconds)) {
         double value = json_number_value(seconds);
 
@@ -243,9 +271,32 @@ enum api_result api_unit_status(struct api_call *call, struct error *error) {
     struct store_status *status = api_operation(call, sizeof *status, error);
 
     if (status == NULL || api_read_unit_id(call, status->unit_id, error) != 0 ||
+        api_read_line(call->request, &status->line, error) != 0 ||
         read_status(call->request, status, error) != 0)
         return API_FAILED;
     status->programmer_id = call->caller.name;
     status->now = service_now(call->service);
+    if (status->event == UNIT_EVENT_SCRAP && read_scrap(call, status, error) != 0)
+        return API_FAILED;
     return api_commit(call, store_unit_status, status, finish_status);
+}
+
+static int finish_scrap(struct api_call *call, struct error *error) {
+    const struct store_scrap *scrap = call->operation;
+
+    metrics_count(&call->worker->metrics->scrapped);
+    return reply_end(call, &scrap->unit, scrap->remaining, error);
+}
+
+enum api_result api_unit_scrap(struct api_call *call, struct error *error) {
+    struct store_scrap *scrap = api_operation(call, sizeof *scrap, error);
+
+    if (scrap == NULL || api_read_uid(call->parameter[1], scrap->uid, error) != 0 ||
+        json_read_string(call->request, "reason", &scrap->reason, error) != 0 ||
+        service_check_text("reason", scrap->reason, error) != 0)
+        return API_FAILED;
+    scrap->job_id = call->parameter[0];
+    scrap->actor = call->caller.actor;
+    scrap->now = service_now(call->service);
+    return api_commit(call, store_unit_scrap, scrap, finish_scrap);
 }

@@ -285,6 +285,26 @@ static void a_refusal_is_remembered(void **state) {
     json_decref(device);
 }
 
+static void hold_job(const char *what) {
+    char path[128];
+
+    snprintf(path, sizeof path, "/v1/jobs/%s/%s", boot_unit.job.id, what);
+    json_decref(test_post(boot_world.admin, path, json_object()));
+}
+
+static void a_paused_job_releases_nothing(void **state) {
+    (void)state;
+    boot_challenge("bl2");
+    boot_measure();
+    hold_job("pause");
+    boot_image_refused("bl2", 409, "job_paused");
+    boot_permit_refused("boot_key_hash_bl2", 409, "job_paused");
+    test_expect(boot_programmer.client, "POST", boot_path("challenges"), "{\"step\":\"bl2\"}", 409,
+                "job_paused");
+    hold_job("resume");
+    json_decref(boot_ask_image("bl2")); /* the challenge was not used up */
+}
+
 static void old_measurements_under_a_new_challenge(void **state) {
     (void)state;
     boot_challenge("bl2");
@@ -374,6 +394,7 @@ int main(void) {
         TEST(nothing_else_gets_bl3),
         TEST(higher_counters),
         TEST(a_refusal_is_remembered),
+        TEST(a_paused_job_releases_nothing),
         TEST(old_measurements_under_a_new_challenge),
         TEST(another_chip_cannot_speak_for_it),
         TEST(altered_transcripts),

@@ -11,7 +11,12 @@
 
 #include <cmocka.h>
 
+static int tell_scrapped(const struct test_chip *chip, struct error *error) {
+    return test_status(&boot_programmer, chip, "scrapped", error);
+}
+
 static void a_unit_becomes_done(void **state) {
+    struct error error;
     char *record;
     json_t *answer;
 
@@ -30,6 +35,9 @@ static void a_unit_becomes_done(void **state) {
         json_decref(answer);
     }
     free(record);
+    boot_expect_state("done");
+    assert_int_equal(tell_scrapped(&boot_unit.chip, &error), 409);
+    assert_int_equal(error.code, ERROR_WRONG_STATE);
     boot_expect_state("done");
     assert_int_equal(test_count(&boot_world, &boot_unit.job, "done"), 1);
     assert_int_equal(test_count(&boot_world, &boot_unit.job, "remaining"), 4);
@@ -87,6 +95,48 @@ static void a_failed_secured_chip_stays_counted(void **state) {
     assert_int_equal(test_reserve(&boot_programmer, &boot_unit.job, &again, 2, &error), 409);
     assert_int_equal(error.code, ERROR_UID_UNDER_OTHER_KEY);
     test_chip_free(&again);
+}
+
+/* A CM that scraps good units to gain count: a locked one, identified ones, as many as there are.
+ * It has then made what was ordered, holds no valid certificate, and gets nothing more. */
+static void a_cm_that_scraps_good_units_to_gain_count(void **state) {
+    struct error error;
+    struct test_chip again, chips[4];
+    char sql[200];
+
+    (void)state;
+    boot_secure();
+    assert_int_equal(tell_scrapped(&boot_unit.chip, &error), 200);
+    boot_expect_state("scrapped");
+    assert_int_equal(test_count(&boot_world, &boot_unit.job, "remaining"), 4);
+    boot_permit_refused("lock", 409, "unit_scrapped");
+    test_expect(boot_programmer.client, "POST", boot_path("challenges"), "{\"step\":\"bl3\"}", 409,
+                "unit_scrapped");
+    for (int i = 0; i < 4; i++) {
+        test_chip_make(&chips[i]);
+        test_unit(&boot_programmer, &boot_unit.job, &chips[i]);
+        assert_int_equal(tell_scrapped(&chips[i], &error), 200);
+        assert_int_equal(tell_scrapped(&chips[i], &error), 200);
+        assert_int_equal(test_count(&boot_world, &boot_unit.job, "remaining"), 3 - i);
+    }
+    test_chip_make(&again);
+    assert_int_equal(test_reserve(&boot_programmer, &boot_unit.job, &again, 1, &error), 409);
+    assert_int_equal(error.code, ERROR_JOB_FULL);
+    memcpy(again.uid, boot_unit.chip.uid, 16);
+    assert_int_equal(test_reserve(&boot_programmer, &boot_unit.job, &again, 2, &error), 409);
+    assert_int_equal(error.code, ERROR_UNIT_SCRAPPED);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM devices d JOIN certificates c ON c.serial=d.certificate_serial"
+             " WHERE d.job_id='%s' AND c.state='valid'",
+             boot_unit.job.id);
+    assert_int_equal(test_sql_number(&boot_world, sql), 0);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM events WHERE type='unit.uid_under_other_key' AND job_id='%s'",
+             boot_unit.job.id);
+    assert_int_equal(test_sql_number(&boot_world, sql), 1);
+    test_chip_free(&again);
+    for (int i = 0; i < 4; i++)
+        test_chip_free(&chips[i]);
 }
 
 static void boards_for_the_desk_are_never_locked(void **state) {
@@ -382,6 +432,7 @@ int main(void) {
         TEST(an_object_id_is_permitted_and_shown),
         TEST(a_stopped_job_gets_nothing),
         TEST(a_failed_secured_chip_stays_counted),
+        TEST(a_cm_that_scraps_good_units_to_gain_count),
         TEST(boards_for_the_desk_are_never_locked),
         TEST(rma_needs_to_be_authorised),
         TEST(an_rma_permit_is_for_one_chip),

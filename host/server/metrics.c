@@ -64,6 +64,7 @@ void metrics_write(struct metrics *metrics, struct store *store, const struct ht
     counter(out, "units_identified", "units reported identified",
             atomic_load(&metrics->identified));
     counter(out, "units_failed", "units reported failed", atomic_load(&metrics->failed));
+    counter(out, "units_scrapped", "units scrapped", atomic_load(&metrics->scrapped));
     counter(out, "refused", "requests refused", atomic_load(&metrics->refused));
     counter(out, "flagged", "refusals that left an event", atomic_load(&metrics->flagged));
     counter(out, "hsm_errors", "requests that failed because of the token",

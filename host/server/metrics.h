@@ -18,6 +18,7 @@ struct metrics {
     atomic_uint_fast64_t images;
     atomic_uint_fast64_t done;
     atomic_uint_fast64_t failed;
+    atomic_uint_fast64_t scrapped;
     atomic_uint_fast64_t refused; /* requests that ended with an error of the client */
     atomic_uint_fast64_t flagged; /* refusals that left an event */
     atomic_uint_fast64_t hsm_errors;

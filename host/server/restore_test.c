@@ -181,7 +181,8 @@ static struct buffer alter(const char *name, const char *from, const char *to) {
     buffer_append(&after, "", 1); /* strstr wants an end */
     char *found = strstr((char *)after.data, from);
     assert_non_null(found);
-    memcpy(found + strlen(from), to, strlen(to));
+    for (size_t i = 0; to[i] != '\0'; i++) /* in the middle of the text: no end is written */
+        found[strlen(from) + i] = to[i];
     assert_int_equal(file_write_durable(path, bytes_of(after.data, before.size), 0600, &error), 0);
     buffer_free(&after);
     return before;

@@ -5,6 +5,7 @@
  *     root/                                    the root's own token, its configuration and PIN: to
  *                                              be moved off this machine; `run` never opens it
  *     ca/NAME.pem  certificates, public        tls/server.pem, tls/server.key (0600)
+ *     tpm-ca/      CA certificates of makers of TPMs (PEM), put there by the OEM; missing at first
  *     backup/                                  backup of the KEKs and shares of its key: each share
  *                                              to somebody else, off this machine
  *     server.db    the database                firmware/  uploaded octets by SHA-256

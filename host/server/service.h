@@ -15,6 +15,7 @@
 
 #include "image/image_header.h"
 #include "server/authority.h"
+#include "store/store_audit.h"
 #include "store/store_boot.h"
 #include "store/store_device.h"
 #include "store/store_event.h"
@@ -22,7 +23,9 @@
 #include "store/store_ledger.h"
 #include "store/store_programmer.h"
 #include "store/store_release.h"
+#include "store/store_tpm.h"
 #include "store/store_unit.h"
+#include "tpm_evidence/tpm_evidence.h"
 
 #define SERVICE_VERSION      "0.1.0"
 #define SERVICE_COUNT_MAX    10000000u /* units of one job */
@@ -53,19 +56,45 @@ int service_new_id(const char *prefix, char id[STORE_ID_MAX + 1], struct error *
 /* Text for names: 1 to 64 bytes of printable ASCII; ERROR_BAD_REQUEST names the field. */
 int service_check_text(const char *field, const char *text, struct error *error);
 
+/* TPMs of programmers (service_tpm.c, tpm_evidence/tpm_evidence.h). */
+struct service_tpm_challenge {
+    struct bytes ek_certificate; /* DER */
+    struct bytes ak_public;      /* TPMT_PUBLIC */
+    /* results */
+    char id[STORE_ID_MAX + 1];
+    struct tpm_evidence_challenge challenge;
+};
+/* ERROR_ASSURANCE_UNPROVEN for a TPM of no maker that the server knows. */
+int service_tpm_challenge(struct service *service, struct service_tpm_challenge *request,
+                          struct error *error);
+
+struct service_tpm_proof {
+    const char *challenge_id;
+    struct bytes authkey_public; /* TPMT_PUBLIC */
+    struct bytes attest;         /* TPMS_ATTEST */
+    uint8_t signature[64];
+};
+/* ERROR_ASSURANCE_UNPROVEN, ERROR_CHALLENGE_EXPIRED. The challenge is a result, to be used up with
+ * what it was for. */
+int service_tpm_verify(struct service *service, struct store_db *reader,
+                       const struct service_tpm_proof *proof, const uint8_t public_key[64],
+                       struct store_tpm_challenge *challenge, struct error *error);
+
 /* Programmers (service_programmers.c). `actor` is who asks, for the event table. */
 struct service_enrolment {
     const char *name;
     const char *csr_pem;
     const char *assurance;
+    const struct service_tpm_proof *tpm; /* NULL: none */
     const char *actor;
     struct store_programmer programmer; /* result */
     struct buffer certificate;          /* result, DER */
 };
-int service_programmer_enrol(struct service *service, struct service_enrolment *enrolment,
-                             struct error *error);
+int service_programmer_enrol(struct service *service, struct store_db *reader,
+                             struct service_enrolment *enrolment, struct error *error);
+/* `reason` may be NULL. */
 int service_programmer_revoke(struct service *service, const char *id, const char *actor,
-                              struct error *error);
+                              const char *reason, struct error *error);
 
 struct service_agreement {
     const char *programmer_id;
@@ -140,6 +169,8 @@ struct service_order {
     struct store_job job; /* product to assurance filled by the caller; id is a result */
     uint8_t *uids;
     size_t uid_count;
+    uint8_t *denied;
+    size_t denied_count;
     const char *actor;
 };
 int service_job_create(struct service *service, struct store_db *reader,
@@ -147,6 +178,40 @@ int service_job_create(struct service *service, struct store_db *reader,
 /* A new package with a new token, which from now on is the only one that is right. */
 int service_job_export(struct service *service, struct store_db *reader, const char *job_id,
                        const char *actor, struct buffer *package, uint64_t *sequence,
+                       struct error *error);
+
+/* Chips that are not to be made under a job; what was made stays. */
+struct service_denial {
+    const char *job_id;
+    const char *actor;
+    const uint8_t *uids;
+    size_t uid_count;
+    uint64_t now;
+};
+int service_job_deny(struct service *service, struct service_denial *denial, struct error *error);
+
+/* Pause, go on, close. Repeating is fine; a closed or stopped job stays what it is
+ * (ERROR_JOB_CLOSED). */
+struct service_hold {
+    const char *job_id;
+    const char *actor;
+    enum job_hold hold;
+    const char *reason; /* "" or a short text, for the event */
+    uint64_t now;
+    struct store_job job; /* result */
+};
+int service_job_hold(struct service *service, struct service_hold *change, struct error *error);
+
+/* Another end of the job. The package at the programmer has the old one signed: it wants a new
+ * export. ERROR_BAD_REQUEST unless it is to come, ERROR_JOB_CLOSED. */
+struct service_extension {
+    const char *job_id;
+    const char *actor;
+    uint64_t expires;
+    uint64_t now;
+    struct store_job job; /* result */
+};
+int service_job_extend(struct service *service, struct service_extension *extension,
                        struct error *error);
 
 struct service_activation {
@@ -215,6 +280,14 @@ struct service_record {
     uint8_t measurements[STORE_MEASUREMENTS_MAX];
     char site[65];
 };
+/* X || Y of its certificate. */
+int service_programmer_key(struct store_db *reader, const char *programmer_id, uint8_t key[64],
+                           struct error *error);
+
+/* ERROR_ALTERED unless `status`, of a unit that is scrapped, is signed by its programmer. */
+int service_check_scrap(struct store_db *reader, const struct store_status *status,
+                        struct error *error);
+
 /* Then submit store_record_accept. */
 int service_prepare_record(struct service *service, struct store_db *reader,
                            struct service_record *record, struct error *error);

@@ -356,8 +356,8 @@ static int check_record(struct service *service, struct store_db *reader,
                               record->measurements, judgement, error);
 }
 
-static int programmer_key(struct store_db *reader, const char *programmer_id, uint8_t key[64],
-                          struct error *error) {
+int service_programmer_key(struct store_db *reader, const char *programmer_id, uint8_t key[64],
+                           struct error *error) {
     struct store_programmer programmer;
     struct buffer certificate = {0};
     struct x509_info info;
@@ -385,7 +385,7 @@ int service_prepare_record(struct service *service, struct store_db *reader,
     answer->step = STORE_STEP_RECORD;
     record->write.record = buffer_bytes(&record->encoded);
     known = store_record_is_known(reader, answer->unit_id, record->write.record, error);
-    if (known < 0 || programmer_key(reader, answer->programmer_id, key, error) != 0)
+    if (known < 0 || service_programmer_key(reader, answer->programmer_id, key, error) != 0)
         return -1;
     if (unit_record_verify(record->write.record, key, &stated) != STATUS_OK) {
         error_set(error, ERROR_ALTERED, "the record is not signed by this programmer's key");
@@ -395,6 +395,9 @@ int service_prepare_record(struct service *service, struct store_db *reader,
     snprintf(record->site, sizeof record->site, "%.*s", (int)stated.site.size,
              (const char *)stated.site.data);
     record->write.site = record->site;
+    if (record->write.line.site[0] == '\0') /* the signed one */
+        snprintf(record->write.line.site, sizeof record->write.line.site, "%.*s",
+                 UNIT_LINE_TEXT_MAX, record->site);
     /* A record that was accepted is answered as before; the write function decides. */
     return known == 1 ? 0 : check_record(service, reader, record, &stated, &judgement, error);
 }

@@ -21,6 +21,8 @@ static int check_order(const struct service_order *order, uint64_t now, struct e
         return error_set(error, ERROR_BAD_REQUEST, "the count is at most %u", SERVICE_COUNT_MAX);
     if (job->expires <= now)
         return error_set(error, ERROR_BAD_REQUEST, "expires must be in the future");
+    if (job->retries > STORE_RETRIES_MAX)
+        return error_set(error, ERROR_BAD_REQUEST, "retries is at most %d", STORE_RETRIES_MAX);
     if (strcmp(job->assurance, "software") != 0 && strcmp(job->assurance, "tpm") != 0)
         return error_set(error, ERROR_BAD_REQUEST, "assurance must be software or tpm");
     return 0;
@@ -91,6 +93,7 @@ static int record_job(struct store_db *db, void *context, struct error *error) {
                                       .detail = job.product};
 
     if (store_job_insert(db, &job, write->order->uids, write->order->uid_count, error) != 0 ||
+        store_job_deny(db, job.id, write->order->denied, write->order->denied_count, error) != 0 ||
         store_job_record(db, &job, write->now, "job.created", members, 2, error) != 0 ||
         store_job_save(db, &job, error) != 0)
         return -1;
@@ -200,8 +203,8 @@ static int record_export(struct store_db *db, void *context, struct error *error
 
     if (store_job_find(db, write->job_id, &job, error) != 0)
         return -1;
-    if (job.state == JOB_STOPPED)
-        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (store_job_check_open(&job, error) != 0)
+        return -1;
     if (job.sequence > write->row.sequence)
         return error_set(error, ERROR_CONFLICT, "a later export of this job came first");
     if (job.state == JOB_CREATED)
@@ -216,8 +219,8 @@ static int record_export(struct store_db *db, void *context, struct error *error
 
 static int check_exportable(const struct store_job *job, const struct store_programmer *programmer,
                             uint64_t now, struct error *error) {
-    if (job->state == JOB_STOPPED)
-        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (store_job_check_open(job, error) != 0)
+        return -1;
     if (now >= job->expires)
         return error_set(error, ERROR_EXPIRED, "the job has expired");
     if (strcmp(programmer->state, "revoked") == 0)
@@ -265,8 +268,8 @@ static int check_activation(const struct service_activation *activation,
                             const struct store_job *job, struct error *error) {
     if (strcmp(job->programmer_id, activation->programmer_id) != 0)
         return error_set(error, ERROR_DENIED, "the job belongs to another programmer");
-    if (job->state == JOB_STOPPED)
-        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (store_job_check_open(job, error) != 0)
+        return -1;
     if (job->sequence == 0 || job->sequence != activation->sequence ||
         !secret_equal(job->token_hash, activation->token_hash, sizeof job->token_hash)) {
         error_set(error, ERROR_WRONG_TOKEN, "this is not the job's newest package");
@@ -306,4 +309,94 @@ int service_job_activate(struct service *service, struct service_activation *act
                          struct error *error) {
     activation->now = service_now(service);
     return store_run(service->store, record_activation, activation, error);
+}
+
+static int record_hold(struct store_db *db, void *context, struct error *error) {
+    static const char *const types[JOB_HOLD_COUNT] = {"job.resumed", "job.paused", "job.closed"};
+    struct service_hold *change = context;
+    struct store_job *job = &change->job;
+    const struct store_event event = {.time = change->now,
+                                      .type = types[change->hold],
+                                      .actor = change->actor,
+                                      .subject = change->job_id,
+                                      .job_id = change->job_id,
+                                      .detail = change->reason};
+
+    if (store_job_find(db, change->job_id, job, error) != 0)
+        return -1;
+    if (job->hold == change->hold)
+        return 0;
+    if (job->state == JOB_STOPPED || job->hold == JOB_CLOSED)
+        return error_set(error, ERROR_JOB_CLOSED, "the job is %s", store_job_status(job));
+    job->hold = change->hold;
+    if (store_job_record(db, job, change->now, event.type, NULL, 0, error) != 0 ||
+        store_job_save(db, job, error) != 0)
+        return -1;
+    return store_event_add(db, &event, error);
+}
+
+int service_job_hold(struct service *service, struct service_hold *change, struct error *error) {
+    change->now = service_now(service);
+    if (change->reason[0] != '\0' && service_check_text("reason", change->reason, error) != 0)
+        return -1;
+    return store_run(service->store, record_hold, change, error);
+}
+
+static int record_extension(struct store_db *db, void *context, struct error *error) {
+    struct service_extension *extension = context;
+    struct store_job *job = &extension->job;
+    const struct ledger_member members[] = {
+        {.key = "expires", .kind = LEDGER_NUMBER, .number = extension->expires}};
+    const struct store_event event = {.time = extension->now,
+                                      .type = "job.extended",
+                                      .actor = extension->actor,
+                                      .subject = extension->job_id,
+                                      .job_id = extension->job_id};
+
+    if (store_job_find(db, extension->job_id, job, error) != 0)
+        return -1;
+    if (job->state == JOB_STOPPED || job->hold == JOB_CLOSED)
+        return error_set(error, ERROR_JOB_CLOSED, "the job is %s", store_job_status(job));
+    if (job->expires == extension->expires)
+        return 0;
+    job->expires = extension->expires;
+    if (store_job_record(db, job, extension->now, event.type, members, 1, error) != 0 ||
+        store_job_save(db, job, error) != 0)
+        return -1;
+    return store_event_add(db, &event, error);
+}
+
+int service_job_extend(struct service *service, struct service_extension *extension,
+                       struct error *error) {
+    extension->now = service_now(service);
+    if (extension->expires <= extension->now || extension->expires > INT64_MAX)
+        return error_set(error, ERROR_BAD_REQUEST, "expires must be a time to come");
+    return store_run(service->store, record_extension, extension, error);
+}
+
+static int record_denial(struct store_db *db, void *context, struct error *error) {
+    const struct service_denial *denial = context;
+    struct store_job job;
+    char detail[48];
+    const struct ledger_member members[] = {
+        {.key = "uids", .kind = LEDGER_NUMBER, .number = denial->uid_count}};
+    const struct store_event event = {.time = denial->now,
+                                      .type = "job.uids_denied",
+                                      .actor = denial->actor,
+                                      .subject = denial->job_id,
+                                      .job_id = denial->job_id,
+                                      .detail = detail};
+
+    snprintf(detail, sizeof detail, "%zu UIDs", denial->uid_count);
+    if (store_job_find(db, denial->job_id, &job, error) != 0 ||
+        store_job_deny(db, job.id, denial->uids, denial->uid_count, error) != 0 ||
+        store_job_record(db, &job, denial->now, event.type, members, 1, error) != 0 ||
+        store_job_save(db, &job, error) != 0)
+        return -1;
+    return store_event_add(db, &event, error);
+}
+
+int service_job_deny(struct service *service, struct service_denial *denial, struct error *error) {
+    denial->now = service_now(service);
+    return store_run(service->store, record_denial, denial, error);
 }

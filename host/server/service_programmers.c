@@ -1,5 +1,6 @@
 #include "server/service.h"
 
+#include "base/encoding.h"
 #include "crypto/crypto.h"
 #include "hsm/agreement.h"
 
@@ -12,7 +13,28 @@
 struct enrolment_write {
     struct service_enrolment *enrolment;
     uint64_t now;
+    struct store_tpm_challenge tpm; /* that was answered; no id: none */
 };
+
+/* Which TPM it was stays on record. */
+static int record_tpm(struct store_db *db, const struct enrolment_write *write,
+                      struct error *error) {
+    char hash[2 * 32 + 1];
+    char detail[128];
+    const struct store_event event = {.time = write->now,
+                                      .type = "programmer.tpm_proven",
+                                      .actor = write->enrolment->actor,
+                                      .subject = write->enrolment->programmer.id,
+                                      .detail = detail};
+
+    if (write->tpm.id[0] == '\0')
+        return 0;
+    hex_encode(bytes_of(write->tpm.ek_certificate_hash, 32), hash);
+    snprintf(detail, sizeof detail, "endorsement certificate %s", hash);
+    if (store_tpm_challenge_use(db, write->tpm.id, error) != 0)
+        return -1;
+    return store_event_add(db, &event, error);
+}
 
 static int record_programmer(struct store_db *db, void *context, struct error *error) {
     const struct enrolment_write *write = context;
@@ -28,15 +50,28 @@ static int record_programmer(struct store_db *db, void *context, struct error *e
     snprintf(identity.name, sizeof identity.name, "%s", programmer->id);
     if (store_programmer_insert(db, programmer, buffer_bytes(&write->enrolment->certificate),
                                 error) != 0 ||
-        store_identity_insert(db, &identity, write->now, error) != 0)
+        store_identity_insert(db, &identity, write->now, error) != 0 ||
+        record_tpm(db, write, error) != 0)
         return -1;
     return store_event_add(db, &event, error);
 }
 
-int service_programmer_enrol(struct service *service, struct service_enrolment *enrolment,
-                             struct error *error) {
+/* What a programmer says of itself is worth nothing: jobs that demand a TPM rely on the record. */
+static int assurance_check(const struct service_enrolment *enrolment, struct error *error) {
+    if (strcmp(enrolment->assurance, "software") == 0)
+        return 0;
+    if (strcmp(enrolment->assurance, "tpm") != 0)
+        return error_set(error, ERROR_BAD_REQUEST, "assurance must be software or tpm");
+    if (enrolment->tpm != NULL)
+        return 0;
+    (void)error_set(error, ERROR_ASSURANCE_UNPROVEN, "nothing proves that AUTHKEY is in a TPM");
+    return error_hint(error, "it can be enrolled as software (--assurance software)");
+}
+
+int service_programmer_enrol(struct service *service, struct store_db *reader,
+                             struct service_enrolment *enrolment, struct error *error) {
     struct store_programmer *programmer = &enrolment->programmer;
-    struct enrolment_write write = {enrolment, service_now(service)};
+    struct enrolment_write write = {.enrolment = enrolment, .now = service_now(service)};
     uint8_t public_key[64];
     char common_name[65];
     const struct authority_leaf leaf = {.profile = X509_PROFILE_PROGRAMMER,
@@ -46,13 +81,16 @@ int service_programmer_enrol(struct service *service, struct service_enrolment *
                                         .days = DAYS_LEAF};
 
     memset(programmer, 0, sizeof *programmer);
-    if (service_check_text("name", enrolment->name, error) != 0)
+    if (service_check_text("name", enrolment->name, error) != 0 ||
+        assurance_check(enrolment, error) != 0)
         return -1;
-    if (strcmp(enrolment->assurance, "software") != 0 && strcmp(enrolment->assurance, "tpm") != 0)
-        return error_set(error, ERROR_BAD_REQUEST, "assurance must be software or tpm");
     if (x509_csr_read(bytes_of(enrolment->csr_pem, strlen(enrolment->csr_pem)), public_key,
-                      common_name, error) != 0 ||
-        service_new_id("prog-", programmer->id, error) != 0 ||
+                      common_name, error) != 0)
+        return -1;
+    if (enrolment->tpm != NULL &&
+        service_tpm_verify(service, reader, enrolment->tpm, public_key, &write.tpm, error) != 0)
+        return -1;
+    if (service_new_id("prog-", programmer->id, error) != 0 ||
         server_authority_issue(&service->authority, &leaf, &enrolment->certificate, error) != 0)
         return -1;
     snprintf(programmer->name, sizeof programmer->name, "%s", enrolment->name);
@@ -66,6 +104,7 @@ int service_programmer_enrol(struct service *service, struct service_enrolment *
 struct revocation {
     const char *id;
     const char *actor;
+    const char *reason;
     uint64_t now;
 };
 
@@ -75,7 +114,8 @@ static int revoke_programmer(struct store_db *db, void *context, struct error *e
     const struct store_event event = {.time = revocation->now,
                                       .type = "programmer.revoked",
                                       .actor = revocation->actor,
-                                      .subject = revocation->id};
+                                      .subject = revocation->id,
+                                      .detail = revocation->reason};
 
     if (store_programmer_find(db, revocation->id, &programmer, error) != 0)
         return -1;
@@ -87,9 +127,11 @@ static int revoke_programmer(struct store_db *db, void *context, struct error *e
 }
 
 int service_programmer_revoke(struct service *service, const char *id, const char *actor,
-                              struct error *error) {
-    struct revocation revocation = {id, actor, service_now(service)};
+                              const char *reason, struct error *error) {
+    struct revocation revocation = {id, actor, reason, service_now(service)};
 
+    if (reason != NULL && service_check_text("reason", reason, error) != 0)
+        return -1;
     return store_run(service->store, revoke_programmer, &revocation, error);
 }
 

@@ -2,6 +2,7 @@
  * signature, the token) happens here, in the worker; the write function only decides and stores. */
 #include "server/service.h"
 
+#include "base/scrap_statement.h"
 #include "cose/cose_sign1.h"
 #include "cose/permit.h"
 #include "crypto/crypto.h"
@@ -140,4 +141,22 @@ int service_prepare_permit(struct service *service, struct store_db *reader,
     if (service_find_boot_key_hash(service, reader, &unit, permit, error) != 0)
         return -1;
     return service_sign_later_permit(service, unit.uid, permit, error);
+}
+
+int service_check_scrap(struct store_db *reader, const struct store_status *status,
+                        struct error *error) {
+    struct store_unit unit;
+    uint8_t key[64], digest[32];
+
+    if (store_unit_find(reader, status->unit_id, &unit, error) != 0)
+        return -1;
+    if (strcmp(unit.programmer_id, status->programmer_id) != 0)
+        return error_set(error, ERROR_DENIED, "the unit belongs to another programmer");
+    if (service_programmer_key(reader, status->programmer_id, key, error) != 0)
+        return -1;
+    scrap_statement_digest(unit.id, unit.uid, status->reason, digest);
+    if (crypto_p256_verify(key, digest, status->signature) == STATUS_OK)
+        return 0;
+    return error_set(error, ERROR_ALTERED,
+                     "what is scrapped, and why, is not signed by this programmer's key");
 }

@@ -202,18 +202,23 @@ json_t *boot_permit_request(const char *command) {
                      json_hex(bytes_of(key_hash, 32)));
 }
 
-void boot_ask_permit(const char *command, struct permit *permit, uint8_t encoded[1024]) {
-    json_t *answer =
-        test_post(boot_programmer.client, boot_path("permits"), boot_permit_request(command));
+void boot_read_permit(const json_t *answer, struct permit *permit, uint8_t encoded[1024]) {
     struct cose_sign1 message;
     struct error error;
     size_t size = 0;
 
     assert_int_equal(json_read_base64(answer, "permit_b64", encoded, 1024, &size, &error), 0);
-    json_decref(answer);
     assert_int_equal(cose_sign1_parse(bytes_of(encoded, size), &message), STATUS_OK);
     assert_int_equal(message.x5chain_count, 1);
     assert_int_equal(permit_parse(message.payload, permit), STATUS_OK);
+}
+
+void boot_ask_permit(const char *command, struct permit *permit, uint8_t encoded[1024]) {
+    json_t *answer =
+        test_post(boot_programmer.client, boot_path("permits"), boot_permit_request(command));
+
+    boot_read_permit(answer, permit, encoded);
+    json_decref(answer);
     assert_memory_equal(permit->uid, boot_unit.chip.uid, 16);
 }
 

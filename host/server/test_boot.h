@@ -65,6 +65,8 @@ void boot_image_refused(const char *target, int status, const char *code);
 
 /* With a device nonce of its own. */
 json_t *boot_permit_request(const char *command);
+/* The payload of a permit other than root_hash in an answer; it points into `encoded`. */
+void boot_read_permit(const json_t *answer, struct permit *permit, uint8_t encoded[1024]);
 void boot_ask_permit(const char *command, struct permit *permit, uint8_t encoded[1024]);
 void boot_permit_refused(const char *command, int status, const char *code);
 

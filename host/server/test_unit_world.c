@@ -5,6 +5,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/scrap_statement.h"
 #include "crypto/crypto.h"
 #include "devauth/certificate.h"
 #include "hsm/gcm.h"
@@ -331,6 +332,16 @@ int test_permit(struct test_programmer *programmer, const struct test_chip *chip
     return http_client_last_status(programmer->client);
 }
 
+static json_t *scrap_signature(const struct test_programmer *programmer,
+                               const struct test_chip *chip, const char *reason) {
+    uint8_t unit_id[16] = {0}, digest[32], signature[64];
+
+    (void)hex_decode(chip->unit_id, unit_id, sizeof unit_id);
+    scrap_statement_digest(unit_id, chip->uid, reason, digest);
+    assert_int_equal(sign_with_key(programmer->key, digest, signature, &failure), 0);
+    return json_hex(bytes_of(signature, sizeof signature));
+}
+
 int test_status(struct test_programmer *programmer, const struct test_chip *chip, const char *state,
                 struct error *error) {
     char path[128];
@@ -340,6 +351,8 @@ int test_status(struct test_programmer *programmer, const struct test_chip *chip
 
     if (chip->certificate_hash_hex[0] == '\0')
         json_object_del(request, "certificate_sha256_hex");
+    if (strcmp(state, "scrapped") == 0)
+        json_object_set_new(request, "signature_hex", scrap_signature(programmer, chip, "test"));
     snprintf(path, sizeof path, "/v1/units/%s/status", chip->unit_id);
     http_client_post(programmer->client, path, request, NULL, error);
     json_decref(request);

@@ -289,3 +289,16 @@ int64_t test_sql_number(const struct test_world *world, const char *sql) {
     sqlite3_close(db);
     return value;
 }
+
+void test_sql_change(const struct test_world *world, const char *sql) {
+    char *message = NULL;
+    sqlite3 *db = NULL;
+    char path[192];
+
+    in_world(world, "data/server.db", path);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
+        fail_msg("%s: %s", sql, message);
+    sqlite3_close(db);
+}

@@ -127,5 +127,7 @@ int test_shell(const char *command);
 
 /* Runs SQL on the server's database from outside and returns the first column as a number. */
 int64_t test_sql_number(const struct test_world *world, const char *sql);
+/* Somebody edits the database beside the server. */
+void test_sql_change(const struct test_world *world, const char *sql);
 
 #endif

@@ -116,6 +116,514 @@ static void the_job_stops_at_its_count(void **state) {
         test_chip_free(&chips[i]);
 }
 
+static void expect_serial(const struct test_chip *chip, const char *serial) {
+    json_t *row = device_row(chip);
+
+    assert_string_equal(json_string_value(json_object_get(row, "serial")), serial);
+    json_decref(row);
+}
+
+static int reserve_as(const struct test_job *job, struct test_chip *chip, const char *serial) {
+    char path[128], uid[33];
+    json_t *answer = NULL;
+    json_t *request;
+
+    hex_encode_upper(bytes_of(chip->uid, 16), uid);
+    snprintf(path, sizeof path, "/v1/jobs/%s/units", job->id);
+    request = json_pack("{s:s, s:s, s:s, s:s}", "uid", uid, "token_b64", job->token_b64, "serial",
+                        serial, "site", "A1");
+    if (http_client_post(programmer.client, path, request, &answer, &error) == 0) {
+        snprintf(chip->unit_id, sizeof chip->unit_id, "%s",
+                 json_string_value(json_object_get(answer, "unit_id")));
+        assert_int_equal(json_read_hex(answer, "nonce_hex", chip->nonce, 32, &error), 0);
+    }
+    json_decref(request);
+    json_decref(answer);
+    return http_client_last_status(programmer.client);
+}
+
+static void identify(struct test_chip *chip) {
+    uint8_t nonce[32];
+
+    assert_int_equal(crypto_random(nonce, sizeof nonce), STATUS_OK);
+    assert_int_equal(test_certify(&programmer, chip, &error), 200);
+    assert_int_equal(test_permit(&programmer, chip, nonce, &error), 200);
+    assert_int_equal(test_status(&programmer, chip, "identified", &error), 200);
+}
+
+/* The programmer may have forgotten it by the time the unit ends: the reservation carries it. */
+static void the_serial_number_of_a_board_stands(void **state) {
+    const char *repeated = "SELECT count(*) FROM events WHERE type='unit.serial_repeated'";
+    struct test_job job;
+    struct test_chip chip, twin;
+    char path[128];
+
+    (void)state;
+    active_job(2, &job);
+    test_chip_make(&chip);
+    test_chip_make(&twin);
+    assert_int_equal(reserve_as(&job, &chip, "SN 1"), 201);
+    assert_int_equal(reserve_as(&job, &chip, "SN 1"), 201);
+    expect_refusal(reserve_as(&job, &chip, "SN 2"), 409, ERROR_CONFLICT);
+    identify(&chip);
+    expect_serial(&chip, "SN 1");
+    snprintf(path, sizeof path, "/v1/units/%s/status", chip.unit_id);
+    test_expect(programmer.client, "POST", path,
+                "{\"state\":\"identified\",\"line\":{\"serial\":\"SN 2\"}}", 409, "conflict");
+    expect_serial(&chip, "SN 1");
+    assert_int_equal(test_sql_number(&world, repeated), 0);
+    assert_int_equal(reserve_as(&job, &twin, "SN 1"), 201);
+    identify(&twin);
+    expect_serial(&twin, "SN 1");
+    assert_int_equal(test_sql_number(&world, repeated), 1);
+    test_chip_free(&chip);
+    test_chip_free(&twin);
+}
+
+static void what_the_line_tells_is_bounded(void **state) {
+    static const char *const wrong[] = {
+        "7",
+        "{\"site\":\"\"}",
+        "{\"serial\":7}",
+        "{\"serial\":\"a\\tb\"}",
+        "{\"serial\":\"0123456789012345678901234567890123456789012345678901234567890123\"}",
+        "{\"steps\":[]}",
+        "{\"steps\":{\"Load\":1}}",
+        "{\"steps\":{\"sixteen_letters_\":1}}",
+        "{\"steps\":{\"load\":-1}}",
+        "{\"steps\":{\"load\":1.5}}",
+        "{\"steps\":{\"load\":1000000001}}",
+    };
+    struct test_job job;
+    struct test_chip chip;
+    char path[128], body[256];
+
+    (void)state;
+    active_job(1, &job);
+    test_chip_make(&chip);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    snprintf(path, sizeof path, "/v1/units/%s/status", chip.unit_id);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(body, sizeof body, "{\"state\":\"failed\",\"line\":%s}", wrong[i]);
+        test_expect(programmer.client, "POST", path, body, 400, "bad_request");
+    }
+    assert_int_equal(test_count(&world, &job, "reserved"), 1);
+    json_decref(test_post(programmer.client, path,
+                          json_pack("{s:s, s:{s:s, s:{s:i, s:i}}}", "state", "failed", "line",
+                                    "site", "A1", "steps", "attach", 12, "load", 140)));
+    assert_int_equal(test_sql_number(&world, "SELECT count(*) FROM units WHERE site='A1' AND"
+                                             " steps='{\"attach\":12,\"load\":140}'"),
+                     1);
+    test_chip_free(&chip);
+}
+
+static void a_job_gets_another_end(void **state) {
+    struct test_job job;
+    struct test_chip chip;
+    char path[128], body[64];
+    uint64_t now = clock_now_s(&clock_system);
+
+    (void)state;
+    active_job(1, &job);
+    test_chip_make(&chip);
+    snprintf(path, sizeof path, "/v1/jobs/%s/extend", job.id);
+    snprintf(body, sizeof body, "{\"expires\":%llu}", (unsigned long long)(now - 1));
+    test_expect(world.admin, "POST", path, body, 400, "bad_request");
+    json_t *changed =
+        test_post(world.admin, path, json_pack("{s:I}", "expires", (json_int_t)now + 7200));
+    assert_true(json_is_object(changed));
+    json_decref(changed);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    snprintf(path, sizeof path, "/v1/jobs/%s/close", job.id);
+    json_decref(test_post(world.admin, path, json_object()));
+    snprintf(path, sizeof path, "/v1/jobs/%s/extend", job.id);
+    snprintf(body, sizeof body, "{\"expires\":%llu}", (unsigned long long)now + 9000);
+    test_expect(world.admin, "POST", path, body, 409, "job_closed");
+    assert_int_equal(
+        test_sql_number(&world, "SELECT count(*) FROM events WHERE type='job.extended'"), 1);
+    test_chip_free(&chip);
+}
+
+/* The first finding's message, or "" if ledger and tables agree. */
+static const char *audit_of(const struct test_job *job) {
+    static char message[200];
+    char path[128];
+    json_t *answer, *first;
+
+    snprintf(path, sizeof path, "/v1/jobs/%s/audit", job->id);
+    answer = test_get(world.admin, path);
+    first = json_array_get(json_object_get(answer, "findings"), 0);
+    assert_int_equal(json_is_true(json_object_get(answer, "agrees")), first == NULL);
+    assert_true(json_integer_value(json_object_get(answer, "entries")) > 0);
+    snprintf(message, sizeof message, "%s",
+             first != NULL ? json_string_value(json_object_get(first, "message")) : "");
+    json_decref(answer);
+    return message;
+}
+
+static void a_denial_names_chips(void **state) {
+    struct test_job job;
+    struct test_chip chip;
+    char path[128], body[128], uid[33];
+
+    (void)state;
+    active_job(1, &job);
+    test_chip_make(&chip);
+    hex_encode_upper(bytes_of(chip.uid, 16), uid);
+    snprintf(path, sizeof path, "/v1/jobs/%s/deny", job.id);
+    snprintf(body, sizeof body, "{\"uids\":[\"%s\"]}", uid);
+    test_expect(world.admin, "POST", path, "{}", 400, "bad_request");
+    test_expect(world.admin, "POST", path, "{\"uids\":[]}", 400, "bad_request");
+    test_expect(world.admin, "POST", path, "{\"uids\":[\"12\"]}", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs/job-0/deny", body, 404, "unknown_job");
+    test_expect(programmer.client, "POST", path, body, 403, "denied");
+    /* A reservation made before goes on; a new attempt does not begin. */
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    for (int i = 0; i < 2; i++)
+        json_decref(test_post(world.admin, path, json_pack("{s:[s]}", "uids", uid)));
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    assert_int_equal(test_status(&programmer, &chip, "failed", &error), 200);
+    expect_refusal(test_reserve(&programmer, &job, &chip, 2, &error), 403, ERROR_UID_DENIED);
+    assert_string_equal(audit_of(&job), "");
+    test_chip_free(&chip);
+}
+
+static json_t *report_of(const struct test_job *job, const char *query) {
+    char path[128];
+
+    snprintf(path, sizeof path, "/v1/jobs/%s/report%s", job->id, query);
+    return test_get(world.admin, path);
+}
+
+static double real_of(const json_t *object, const char *member) {
+    return json_real_value(json_object_get(object, member));
+}
+
+/* The rows behind one that was seen; of another job there are none. */
+static void the_rows_go_on(const struct test_job *job, const json_t *units) {
+    const char *second = json_string_value(json_object_get(json_array_get(units, 1), "unit_id"));
+    char path[160];
+
+    snprintf(path, sizeof path, "/v1/jobs/%s/units?after=%s", job->id, second);
+    json_t *page = test_get(world.admin, path);
+    const json_t *rest = json_object_get(page, "units");
+    assert_int_equal(json_array_size(rest), 2);
+    assert_true(json_equal(json_array_get(rest, 0), json_array_get(units, 2)));
+    assert_true(json_is_null(json_object_get(page, "next")));
+    json_decref(page);
+    snprintf(path, sizeof path, "/v1/jobs/%s/units?after=00112233445566778899AABBCCDDEEFF",
+             job->id);
+    test_expect(world.admin, "GET", path, NULL, 404, "not_found");
+    snprintf(path, sizeof path, "/v1/jobs/%s/units?after=0011", job->id);
+    test_expect(world.admin, "GET", path, NULL, 400, "bad_request");
+}
+
+/* One good at once, one at the second attempt, one that failed after its permit, one under way. */
+static void the_report_adds_up(void **state) {
+    uint8_t nonce[32] = {0x5A};
+    struct test_job job;
+    struct test_chip chips[4];
+    const json_t *numbers, *causes;
+    json_t *report;
+
+    (void)state;
+    active_job(5, &job);
+    for (int i = 0; i < 4; i++)
+        test_chip_make(&chips[i]);
+    assert_int_equal(reserve_as(&job, &chips[0], "R 1"), 201);
+    identify(&chips[0]);
+    assert_int_equal(test_reserve(&programmer, &job, &chips[1], 1, &error), 201);
+    assert_int_equal(test_status(&programmer, &chips[1], "failed", &error), 200);
+    assert_int_equal(test_reserve(&programmer, &job, &chips[1], 2, &error), 201);
+    identify(&chips[1]);
+    assert_int_equal(test_reserve(&programmer, &job, &chips[2], 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &chips[2], &error), 200);
+    assert_int_equal(test_permit(&programmer, &chips[2], nonce, &error), 200);
+    assert_int_equal(test_status(&programmer, &chips[2], "failed", &error), 200);
+    assert_int_equal(test_reserve(&programmer, &job, &chips[3], 1, &error), 201);
+    /* Given up without an end: no failure. */
+    assert_int_equal(test_reserve(&programmer, &job, &chips[3], 2, &error), 201);
+    report = report_of(&job, "?units=0");
+    assert_null(json_object_get(report, "units"));
+    assert_true(json_is_true(json_object_get(json_object_get(report, "counts"), "adds_up")));
+    numbers = json_object_get(report, "production");
+    assert_int_equal(json_integer_value(json_object_get(numbers, "complete")), 2);
+    assert_int_equal(json_integer_value(json_object_get(numbers, "last_hour")), 2);
+    assert_true(real_of(numbers, "first_pass_yield") > 0.33);
+    assert_true(real_of(numbers, "first_pass_yield") < 0.34);
+    assert_true(real_of(numbers, "complete_yield") > 0.66);
+    causes = json_object_get(numbers, "failures");
+    assert_int_equal(json_array_size(causes), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(causes, 0), "count")), 2);
+    assert_true(real_of(json_array_get(json_object_get(numbers, "cycle"), 0), "median_s") >= 1.5);
+    assert_true(real_of(json_array_get(json_object_get(numbers, "cycle"), 0), "p90_s") < 1.6);
+    assert_int_equal(json_array_size(json_object_get(report, "sites")), 1);
+    assert_int_equal(json_array_size(json_object_get(report, "programmers")), 1);
+    json_decref(report);
+    assert_int_equal(test_count(&world, &job, "used"), 4);
+    assert_int_equal(test_count(&world, &job, "failed_counted"), 1);
+    report = report_of(&job, "");
+    assert_int_equal(json_array_size(json_object_get(report, "units")), 4);
+    assert_true(json_is_null(json_object_get(report, "next")));
+    the_rows_go_on(&job, json_object_get(report, "units"));
+    json_decref(report);
+    for (int i = 0; i < 4; i++)
+        test_chip_free(&chips[i]);
+}
+
+static void decide(const struct test_job *job, const char *what) {
+    char path[128];
+
+    snprintf(path, sizeof path, "/v1/jobs/%s/%s", job->id, what);
+    json_decref(test_post(world.admin, path, json_pack("{s:s}", "reason", "audit")));
+}
+
+static void expect_job_state(const struct test_job *job, const char *state) {
+    char path[128];
+    json_t *row;
+
+    snprintf(path, sizeof path, "/v1/jobs/%s", job->id);
+    row = test_get(world.admin, path);
+    assert_string_equal(json_string_value(json_object_get(row, "state")), state);
+    json_decref(row);
+}
+
+static char *scrap_path(const struct test_job *job, const struct test_chip *chip) {
+    static char path[160];
+    char uid[33];
+
+    hex_encode_upper(bytes_of(chip->uid, 16), uid);
+    snprintf(path, sizeof path, "/v1/jobs/%s/units/%s/scrap", job->id, uid);
+    return path;
+}
+
+static void scrap(const struct test_job *job, const struct test_chip *chip, bool counted) {
+    json_t *answer = test_post(world.admin, scrap_path(job, chip),
+                               json_pack("{s:s}", "reason", "board is bent"));
+
+    assert_string_equal(json_string_value(json_object_get(answer, "state")), "scrapped");
+    assert_int_equal(json_is_true(json_object_get(answer, "counted")), counted);
+    json_decref(answer);
+}
+
+static void expect_scrapped(const struct test_job *job, struct test_chip *chip) {
+    uint8_t nonce[32] = {0xA7};
+
+    for (unsigned attempt = 1; attempt <= 3; attempt++)
+        expect_refusal(test_reserve(&programmer, job, chip, attempt, &error), 409,
+                       ERROR_UNIT_SCRAPPED);
+    expect_refusal(test_certify(&programmer, chip, &error), 409, ERROR_UNIT_SCRAPPED);
+    expect_refusal(test_permit(&programmer, chip, nonce, &error), 409, ERROR_UNIT_SCRAPPED);
+    expect_refusal(test_status(&programmer, chip, "identified", &error), 409, ERROR_UNIT_SCRAPPED);
+    /* What the line says of a unit the OEM has scrapped is heard, and changes nothing. */
+    assert_int_equal(test_status(&programmer, chip, "failed", &error), 200);
+    assert_int_equal(test_status(&programmer, chip, "scrapped", &error), 200);
+}
+
+/* Scrapped at each point: the count comes back where a failure would have given it back. */
+static void a_scrapped_unit_costs_what_its_failure_would(void **state) {
+    uint8_t nonce[32] = {0xA1};
+    struct test_job job;
+    struct test_chip chips[4];
+    json_t *report;
+
+    (void)state;
+    active_job(4, &job);
+    for (int i = 0; i < 4; i++) {
+        test_chip_make(&chips[i]);
+        assert_int_equal(test_reserve(&programmer, &job, &chips[i], 1, &error), 201);
+    }
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(test_certify(&programmer, &chips[i], &error), 200);
+    assert_int_equal(test_permit(&programmer, &chips[2], nonce, &error), 200);
+    nonce[0]++;
+    assert_int_equal(test_permit(&programmer, &chips[3], nonce, &error), 200);
+    assert_int_equal(test_status(&programmer, &chips[3], "failed", &error), 200);
+    assert_int_equal(test_count(&world, &job, "remaining"), 0);
+    for (int i = 0; i < 4; i++) {
+        scrap(&job, &chips[i], i >= 2);
+        scrap(&job, &chips[i], i >= 2);
+        expect_scrapped(&job, &chips[i]);
+        if (i >= 1)
+            expect_certificate_state(&chips[i], "revoked");
+    }
+    assert_int_equal(test_count(&world, &job, "remaining"), 2);
+    assert_int_equal(test_count(&world, &job, "scrapped"), 4);
+    assert_int_equal(test_count(&world, &job, "scrapped_counted"), 2);
+    report = report_of(&job, "");
+    assert_true(json_is_true(json_object_get(json_object_get(report, "counts"), "adds_up")));
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(report, "production"), "scrapped")), 4);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(json_object_get(report, "units"), 0), "reason")),
+                        "board is bent");
+    json_decref(report);
+    assert_string_equal(audit_of(&job), "");
+    assert_int_equal(test_sql_number(&world, "SELECT count(*) FROM events WHERE"
+                                             " type='unit.scrapped' AND actor NOT LIKE 'prog%'"),
+                     4);
+    for (int i = 0; i < 4; i++)
+        test_chip_free(&chips[i]);
+}
+
+/* An attempt after a permit gives nothing back, and neither does scrapping it. */
+static void a_scrapped_retry_does_not_undo_a_permit(void **state) {
+    uint8_t nonce[32] = {0xB1};
+    char sql[200];
+    struct test_job job, other;
+    struct test_chip chip, again;
+
+    (void)state;
+    active_job(1, &job);
+    test_chip_make(&chip);
+    test_chip_make(&again);
+    memcpy(again.uid, chip.uid, sizeof again.uid);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &chip, &error), 200);
+    assert_int_equal(test_permit(&programmer, &chip, nonce, &error), 200);
+    assert_int_equal(test_status(&programmer, &chip, "failed", &error), 200);
+    assert_int_equal(test_reserve(&programmer, &job, &again, 2, &error), 201);
+    assert_int_equal(test_certify(&programmer, &again, &error), 200);
+    assert_int_equal(test_status(&programmer, &again, "scrapped", &error), 200);
+    expect_certificate_state(&again, "revoked");
+    assert_int_equal(test_count(&world, &job, "remaining"), 0);
+    expect_refusal(test_reserve(&programmer, &job, &again, 3, &error), 409, ERROR_UNIT_SCRAPPED);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM ledger_server WHERE job_id='%s'"
+             " AND instr(entry, CAST('signature' AS BLOB)) > 0",
+             job.id);
+    assert_int_equal(test_sql_number(&world, sql), 1);
+    /* What counts under one job has no second life under another. */
+    active_job(1, &other);
+    expect_refusal(test_reserve(&programmer, &other, &again, 1, &error), 409,
+                   ERROR_UID_UNDER_OTHER_KEY);
+    test_chip_free(&chip);
+    test_chip_free(&again);
+}
+
+static void what_is_complete_is_not_scrapped(void **state) {
+    char path[160];
+    struct test_job job;
+    struct test_chip made, stranger, open;
+
+    (void)state;
+    active_job(2, &job);
+    test_chip_make(&made);
+    test_chip_make(&stranger);
+    test_chip_make(&open);
+    test_unit(&programmer, &job, &made);
+    expect_refusal(test_status(&programmer, &made, "scrapped", &error), 409, ERROR_WRONG_STATE);
+    test_expect(world.admin, "POST", scrap_path(&job, &made), "{\"reason\":\"x\"}", 409,
+                "wrong_state");
+    expect_certificate_state(&made, "valid");
+    test_expect(world.admin, "POST", scrap_path(&job, &stranger), "{\"reason\":\"x\"}", 404,
+                "not_found");
+    assert_int_equal(test_reserve(&programmer, &job, &open, 1, &error), 201);
+    test_expect(world.admin, "POST", scrap_path(&job, &open), "{}", 400, "bad_request");
+    test_expect(world.admin, "POST", scrap_path(&job, &open), "{\"reason\":\"\"}", 400,
+                "bad_request");
+    test_expect(programmer.client, "POST", scrap_path(&job, &open), "{\"reason\":\"x\"}", 403,
+                "denied");
+    snprintf(path, sizeof path, "/v1/units/%s/status", open.unit_id);
+    test_expect(programmer.client, "POST", path, "{\"state\":\"scrapped\"}", 400, "bad_request");
+    test_expect(programmer.client, "POST", path, "{\"state\":\"scrapped\",\"reason\":\"x\"}", 400,
+                "bad_request");
+    expect_refusal(test_status(&other_programmer, &open, "scrapped", &error), 403, ERROR_DENIED);
+    /* Signed for another chip. */
+    memcpy(made.unit_id, open.unit_id, sizeof made.unit_id);
+    expect_refusal(test_status(&programmer, &made, "scrapped", &error), 400, ERROR_ALTERED);
+    test_expect(world.admin, "POST", "/v1/jobs/job-none/units/00/scrap", "{\"reason\":\"x\"}", 400,
+                "bad_request");
+    assert_int_equal(test_count(&world, &job, "reserved"), 1);
+    test_chip_free(&made);
+    test_chip_free(&stranger);
+    test_chip_free(&open);
+}
+
+static void a_paused_job_gives_nothing(void **state) {
+    struct test_job job;
+    struct test_chip chip, second;
+    uint8_t nonce[32];
+    char path[128], body[128];
+
+    (void)state;
+    assert_int_equal(crypto_random(nonce, sizeof nonce), STATUS_OK);
+    active_job(3, &job);
+    test_chip_make(&chip);
+    test_chip_make(&second);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    decide(&job, "pause");
+    decide(&job, "pause");
+    expect_job_state(&job, "paused");
+    expect_refusal(test_reserve(&programmer, &job, &second, 1, &error), 409, ERROR_JOB_PAUSED);
+    /* A lost answer is asked for again. */
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    snprintf(path, sizeof path, "/v1/jobs/%s/export", job.id);
+    test_expect(world.admin, "POST", path, "{}", 409, "job_paused");
+    snprintf(path, sizeof path, "/v1/jobs/%s/activate", job.id);
+    snprintf(body, sizeof body, "{\"token_b64\": \"%s\", \"sequence\": %llu}", job.token_b64,
+             (unsigned long long)job.sequence);
+    test_expect(programmer.client, "POST", path, body, 409, "job_paused");
+    expect_refusal(test_certify(&programmer, &chip, &error), 409, ERROR_JOB_PAUSED);
+    decide(&job, "resume");
+    expect_job_state(&job, "active");
+    assert_int_equal(test_certify(&programmer, &chip, &error), 200);
+    decide(&job, "pause");
+    expect_refusal(test_permit(&programmer, &chip, nonce, &error), 409, ERROR_JOB_PAUSED);
+    decide(&job, "resume");
+    assert_int_equal(test_permit(&programmer, &chip, nonce, &error), 200);
+    decide(&job, "pause");
+    /* How a unit ended is a fact, whatever the OEM wants now. */
+    assert_int_equal(test_status(&programmer, &chip, "identified", &error), 200);
+    assert_int_equal(test_count(&world, &job, "remaining"), 2);
+    assert_int_equal(test_count(&world, &job, "recalled"), 0);
+    test_chip_free(&chip);
+    test_chip_free(&second);
+}
+
+static void a_closed_job_is_closed_for_good(void **state) {
+    struct test_job job;
+    struct test_chip chip, failing, second;
+    uint8_t nonce[32];
+    char path[128];
+
+    (void)state;
+    assert_int_equal(crypto_random(nonce, sizeof nonce), STATUS_OK);
+    active_job(4, &job);
+    test_chip_make(&chip);
+    test_chip_make(&failing);
+    test_chip_make(&second);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    assert_int_equal(test_reserve(&programmer, &job, &failing, 1, &error), 201);
+    decide(&job, "close");
+    decide(&job, "close");
+    expect_job_state(&job, "closed");
+    assert_int_equal(test_count(&world, &job, "remaining"), 0);
+    assert_int_equal(test_count(&world, &job, "recalled"), 2);
+    expect_refusal(test_reserve(&programmer, &job, &second, 1, &error), 409, ERROR_JOB_CLOSED);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    /* What is under way comes to its end; what fails is recalled, too. */
+    assert_int_equal(test_certify(&programmer, &chip, &error), 200);
+    assert_int_equal(test_permit(&programmer, &chip, nonce, &error), 200);
+    assert_int_equal(test_status(&programmer, &chip, "identified", &error), 200);
+    assert_int_equal(test_status(&programmer, &failing, "failed", &error), 200);
+    assert_int_equal(test_count(&world, &job, "recalled"), 3);
+    expect_refusal(test_reserve(&programmer, &job, &failing, 2, &error), 409, ERROR_JOB_CLOSED);
+    snprintf(path, sizeof path, "/v1/jobs/%s/resume", job.id);
+    test_expect(world.admin, "POST", path, "{}", 409, "job_closed");
+    snprintf(path, sizeof path, "/v1/jobs/%s/pause", job.id);
+    test_expect(world.admin, "POST", path, "{}", 409, "job_closed");
+    snprintf(path, sizeof path, "/v1/jobs/%s/export", job.id);
+    test_expect(world.admin, "POST", path, "{}", 409, "job_closed");
+    snprintf(path, sizeof path, "/v1/jobs/%s/close", job.id);
+    test_expect(programmer.client, "POST", path, "{}", 403, "denied");
+    test_expect(world.admin, "POST", path, "{\"reason\": 5}", 400, "bad_request");
+    test_expect(world.admin, "POST", "/v1/jobs/job-none/close", "{}", 404, "unknown_job");
+    test_chip_free(&chip);
+    test_chip_free(&failing);
+    test_chip_free(&second);
+}
+
 /* Failing must not be a way to collect valid certificates beyond the count. */
 static void a_failed_units_certificate_is_revoked(void **state) {
     struct test_job job;
@@ -134,6 +642,29 @@ static void a_failed_units_certificate_is_revoked(void **state) {
     test_chip_free(&chip);
 }
 
+/* The programmer never heard of its first attempt, or has lost it. */
+static void an_open_attempt_without_permit_is_superseded(void **state) {
+    struct test_job job;
+    struct test_chip chip, again;
+
+    (void)state;
+    active_job(1, &job);
+    test_chip_make(&chip);
+    test_chip_make(&again);
+    memcpy(again.uid, chip.uid, sizeof again.uid);
+    assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &chip, &error), 200);
+    assert_int_equal(test_reserve(&programmer, &job, &again, 2, &error), 201);
+    assert_int_equal(test_count(&world, &job, "remaining"), 0);
+    expect_certificate_state(&chip, "superseded");
+    expect_refusal(test_reserve(&programmer, &job, &chip, 1, &error), 409, ERROR_WRONG_STATE);
+    expect_refusal(test_certify(&programmer, &chip, &error), 409, ERROR_WRONG_STATE);
+    assert_int_equal(test_certify(&programmer, &again, &error), 200);
+    expect_certificate_state(&again, "valid");
+    test_chip_free(&chip);
+    test_chip_free(&again);
+}
+
 static void a_retry_supersedes_and_counts_once(void **state) {
     struct test_job job;
     struct test_chip chip, again;
@@ -145,10 +676,10 @@ static void a_retry_supersedes_and_counts_once(void **state) {
     test_chip_make(&again);
     memcpy(again.uid, chip.uid, sizeof again.uid);
     assert_int_equal(test_reserve(&programmer, &job, &chip, 1, &error), 201);
-    expect_refusal(test_reserve(&programmer, &job, &again, 2, &error), 409, ERROR_UNIT_OPEN);
     assert_int_equal(test_certify(&programmer, &chip, &error), 200);
     assert_int_equal(crypto_random(nonce, sizeof nonce), STATUS_OK);
     assert_int_equal(test_permit(&programmer, &chip, nonce, &error), 200);
+    expect_refusal(test_reserve(&programmer, &job, &again, 2, &error), 409, ERROR_UNIT_OPEN);
     /* The permit may have been executed: the count stays used. */
     assert_int_equal(test_status(&programmer, &chip, "failed", &error), 200);
     assert_int_equal(test_count(&world, &job, "remaining"), 0);
@@ -457,12 +988,95 @@ static json_t *ledger_body(struct ledger_head *head, unsigned count, uint64_t ti
     return body;
 }
 
+/* `code`: of the refusal, NULL if both sides agree. */
+static void expect_agreement(struct test_programmer *who, const struct test_job *job,
+                             const struct ledger_head *head, const struct ledger_head *acknowledged,
+                             const char *code) {
+    char path[128];
+    json_t *claim = json_pack("{s:I, s:o, s:I, s:o}", "head_sequence", (json_int_t)head->sequence,
+                              "head_hash_hex", json_hex(bytes_of(head->hash, 32)),
+                              "acknowledged_sequence", (json_int_t)acknowledged->sequence,
+                              "acknowledged_hash_hex", json_hex(bytes_of(acknowledged->hash, 32)));
+    char *text = json_dumps(claim, 0);
+
+    snprintf(path, sizeof path, "/v1/jobs/%s/ledger/agree", job->id);
+    if (code == NULL)
+        json_decref(test_post(who->client, path, json_incref(claim)));
+    else
+        test_expect(who->client, "POST", path, text, strcmp(code, "denied") == 0 ? 403 : 409, code);
+    free(text);
+    json_decref(claim);
+}
+
+static void expect_stopped(const struct test_job *job, const char *event) {
+    char path[128], query[160];
+    json_t *answer;
+
+    snprintf(path, sizeof path, "/v1/jobs/%s", job->id);
+    answer = test_get(world.admin, path);
+    assert_string_equal(json_string_value(json_object_get(answer, "state")), "stopped");
+    json_decref(answer);
+    snprintf(query, sizeof query, "SELECT count(*) FROM events WHERE job_id='%s' AND type='%s'",
+             job->id, event);
+    assert_int_equal(test_sql_number(&world, query), 1);
+}
+
+/* A job whose ledger has three entries here; `heads` are those after 1, 2, 3 and a fourth that was
+ * not sent. */
+static void job_with_ledger(struct test_job *job, struct ledger_head heads[4]) {
+    struct ledger_head head = {0};
+    char path[128];
+
+    active_job(2, job);
+    snprintf(path, sizeof path, "/v1/jobs/%s/ledger", job->id);
+    for (int i = 0; i < 4; i++) {
+        json_t *body = ledger_body(&head, 1, 1000);
+        heads[i] = head;
+        if (i < 3)
+            json_decref(test_post(programmer.client, path, body));
+        else
+            json_decref(body);
+    }
+}
+
+static void a_side_that_was_set_back_is_named(void **state) {
+    const struct ledger_head none = {0};
+    struct ledger_head heads[4], other;
+    struct test_job job;
+
+    (void)state;
+    /* What is fine: all sent, not all sent yet, not all acknowledged yet. */
+    job_with_ledger(&job, heads);
+    expect_agreement(&programmer, &job, &heads[2], &heads[2], NULL);
+    expect_agreement(&programmer, &job, &heads[3], &heads[1], NULL);
+    expect_agreement(&programmer, &job, &heads[3], &none, NULL);
+    /* The programmer ends before what is here. */
+    expect_agreement(&programmer, &job, &heads[1], &heads[1], "programmer_rolled_back");
+    expect_stopped(&job, "job.programmer_rolled_back");
+    expect_agreement(&programmer, &job, &heads[1], &heads[1], "programmer_rolled_back");
+    expect_stopped(&job, "job.programmer_rolled_back");
+    job_with_ledger(&job, heads);
+    expect_agreement(&programmer, &job, &none, &none, "programmer_rolled_back");
+    /* This side acknowledged what it does not have. */
+    job_with_ledger(&job, heads);
+    expect_agreement(&programmer, &job, &heads[3], &heads[3], "server_rolled_back");
+    expect_stopped(&job, "job.server_rolled_back");
+    /* Two went on from copies of one ledger. */
+    job_with_ledger(&job, heads);
+    other = heads[2];
+    other.hash[0] ^= 1;
+    expect_agreement(&programmer, &job, &other, &heads[1], "ledger_diverged");
+    expect_stopped(&job, "job.ledger_diverged");
+    job_with_ledger(&job, heads);
+    expect_agreement(&programmer, &job, &heads[3], &other, "ledger_diverged");
+}
+
 static void the_programmers_ledger_must_extend_its_chain(void **state) {
     struct test_job job;
     struct test_chip chip, certified;
     uint8_t nonce[32];
     struct ledger_head head = {0}, fork;
-    char path[128], head_path[128], report_path[128];
+    char path[128], report_path[128];
     json_t *first, *gap, *forked, *answer;
     char *text;
 
@@ -470,15 +1084,12 @@ static void the_programmers_ledger_must_extend_its_chain(void **state) {
     active_job(2, &job);
     test_chip_make(&chip);
     snprintf(path, sizeof path, "/v1/jobs/%s/ledger", job.id);
-    snprintf(head_path, sizeof head_path, "/v1/jobs/%s/ledger/head", job.id);
     first = ledger_body(&head, 3, 1000);
     fork = head;
     json_decref(test_post(programmer.client, path, json_incref(first)));
     json_decref(test_post(programmer.client, path, first)); /* the same again is fine */
-    answer = test_get(programmer.client, head_path);
-    assert_int_equal(json_integer_value(json_object_get(answer, "head_sequence")), 3);
-    json_decref(answer);
-    test_expect(other_programmer.client, "GET", head_path, NULL, 403, "denied");
+    expect_agreement(&programmer, &job, &head, &head, NULL);
+    expect_agreement(&other_programmer, &job, &head, &head, "denied");
     /* A gap proves nothing: send from the head. */
     gap = ledger_body(&head, 1, 1001);
     json_object_set_new(gap, "from_sequence", json_integer(9));
@@ -511,6 +1122,70 @@ static void the_programmers_ledger_must_extend_its_chain(void **state) {
     test_chip_free(&chip);
 }
 
+/* `edit` changes the rows of this job: what the audit then says, and that `undo` contents it. */
+static void expect_audit(const struct test_job *job, const char *edit, const char *undo,
+                         const char *finding) {
+    char sql[256];
+
+    snprintf(sql, sizeof sql, edit, job->id);
+    test_sql_change(&world, sql);
+    if (strstr(audit_of(job), finding) == NULL)
+        fail_msg("after %s: \"%s\"", sql, audit_of(job));
+    snprintf(sql, sizeof sql, undo, job->id);
+    test_sql_change(&world, sql);
+    assert_string_equal(audit_of(job), "");
+}
+
+static void an_edited_row_is_found(void **state) {
+    struct test_job job;
+    struct test_chip made, failed, open, again;
+
+    (void)state;
+    active_job(5, &job);
+    test_chip_make(&made);
+    test_chip_make(&failed);
+    test_chip_make(&open);
+    test_chip_make(&again);
+    test_unit(&programmer, &job, &made);
+    assert_int_equal(test_reserve(&programmer, &job, &failed, 1, &error), 201);
+    assert_int_equal(test_status(&programmer, &failed, "failed", &error), 200);
+    memcpy(again.uid, failed.uid, sizeof again.uid);
+    assert_int_equal(test_reserve(&programmer, &job, &again, 2, &error), 201);
+    assert_int_equal(test_reserve(&programmer, &job, &open, 1, &error), 201);
+    assert_int_equal(test_certify(&programmer, &open, &error), 200);
+    assert_string_equal(audit_of(&job), "");
+    /* More to be made than was ordered, a chip that was never made, a certificate exchanged. */
+    expect_audit(&job, "UPDATE jobs SET used=used-1 WHERE id='%s'",
+                 "UPDATE jobs SET used=used+1 WHERE id='%s'", "3 units are counted");
+    expect_audit(&job, "UPDATE units SET state=2 WHERE job_id='%s' AND state=1 AND attempt=2",
+                 "UPDATE units SET state=1 WHERE job_id='%s' AND state=2 AND attempt=2",
+                 "the table says identified, the ledger reserved");
+    expect_audit(&job,
+                 "UPDATE units SET certificate_hash=zeroblob(32) WHERE job_id='%s' AND state=2",
+                 "UPDATE units SET certificate_hash=(SELECT hash FROM certificates WHERE"
+                 " serial=certificate_serial) WHERE job_id='%s' AND state=2",
+                 "another certificate");
+    expect_audit(&job, "UPDATE units SET job_id='gone' WHERE job_id='%s' AND attempt=2",
+                 "UPDATE units SET job_id='%s' WHERE job_id='gone'", "the table has not");
+    expect_audit(&job, "UPDATE jobs SET ledger_sequence=ledger_sequence-1 WHERE id='%s'",
+                 "UPDATE jobs SET ledger_sequence=ledger_sequence+1 WHERE id='%s'",
+                 "the ledger ends at");
+    /* More ordered than was, and a decision taken back. */
+    expect_audit(&job, "UPDATE jobs SET count=count+1 WHERE id='%s'",
+                 "UPDATE jobs SET count=count-1 WHERE id='%s'", "5 were ordered");
+    expect_audit(&job, "UPDATE jobs SET hold='closed' WHERE id='%s'",
+                 "UPDATE jobs SET hold='none' WHERE id='%s'", "another decision");
+    /* The ledger itself, whose rows the database does not let change. */
+    test_sql_change(&world, "DROP TRIGGER ledger_server_no_update");
+    expect_audit(&job, "UPDATE ledger_server SET sequence=1000 WHERE job_id='%s' AND sequence=3",
+                 "UPDATE ledger_server SET sequence=3 WHERE job_id='%s' AND sequence=1000",
+                 "the chain of entries is broken");
+    test_chip_free(&made);
+    test_chip_free(&failed);
+    test_chip_free(&open);
+    test_chip_free(&again);
+}
+
 static void a_cm_operator_sees_its_own_jobs_only(void **state) {
     struct http_client *carl = test_operator(&world, "carl", "cm-operator");
     struct test_job foreign;
@@ -539,9 +1214,16 @@ static void a_cm_operator_sees_its_own_jobs_only(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unit_becomes_identified),
+        cmocka_unit_test(the_serial_number_of_a_board_stands),
+        cmocka_unit_test(the_report_adds_up),
+        cmocka_unit_test(a_job_gets_another_end),
+        cmocka_unit_test(what_the_line_tells_is_bounded),
+        cmocka_unit_test(a_paused_job_gives_nothing),
+        cmocka_unit_test(a_closed_job_is_closed_for_good),
         cmocka_unit_test(the_job_stops_at_its_count),
         cmocka_unit_test(a_failed_units_certificate_is_revoked),
         cmocka_unit_test(a_retry_supersedes_and_counts_once),
+        cmocka_unit_test(an_open_attempt_without_permit_is_superseded),
         cmocka_unit_test(the_uid_list_is_honoured),
         cmocka_unit_test(tokens_and_packages),
         cmocka_unit_test(bad_requests_get_no_certificate),
@@ -551,6 +1233,12 @@ int main(void) {
         cmocka_unit_test(permits_need_a_certificate_and_a_fresh_nonce),
         cmocka_unit_test(revoking_a_device),
         cmocka_unit_test(the_programmers_ledger_must_extend_its_chain),
+        cmocka_unit_test(a_side_that_was_set_back_is_named),
+        cmocka_unit_test(an_edited_row_is_found),
+        cmocka_unit_test(a_denial_names_chips),
+        cmocka_unit_test(a_scrapped_unit_costs_what_its_failure_would),
+        cmocka_unit_test(a_scrapped_retry_does_not_undo_a_permit),
+        cmocka_unit_test(what_is_complete_is_not_scrapped),
         cmocka_unit_test(a_cm_operator_sees_its_own_jobs_only),
     };
 

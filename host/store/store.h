@@ -63,6 +63,6 @@ void store_statistics(struct store *store, struct store_statistics *statistics);
 
 /* Brings a connection's schema up to date (store_open does); for tests and tools. */
 int store_schema_update(struct store_db *db, struct error *error);
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 4
 
 #endif

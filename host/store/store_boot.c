@@ -60,8 +60,8 @@ static int check_step(const struct store_unit *unit, const struct store_job *job
                       enum store_step_id step, struct error *error) {
     bool may;
 
-    if (job->state == JOB_STOPPED)
-        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (store_job_check_running(job, error) != 0)
+        return -1;
     if (job->bl2_id[0] == '\0')
         return error_set(error, ERROR_WRONG_STATE, "the job has no firmware");
     if (unit_step_allowed(unit, event_of(step), error) != 0)
@@ -262,7 +262,7 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
     if (known < 0 ||
         unit_of_programmer(db, answer->unit_id, answer->programmer_id, &unit, &job, error) != 0)
         return -1;
-    record->remaining = job.count - job.used;
+    record->remaining = store_job_remaining(&job);
     if (known == 1)
         return 0;
     if (check_step(&unit, &job, answer->step, error) != 0 ||
@@ -278,7 +278,8 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
         store_exec(db, error,
                    "UPDATE units SET state=?, step='done', milliseconds=?, updated=? WHERE id=?",
                    "iiib", (int64_t)unit.state, (int64_t)record->milliseconds, (int64_t)answer->now,
-                   bytes_of(unit.id, UNIT_ID_SIZE)) != 0)
+                   bytes_of(unit.id, UNIT_ID_SIZE)) != 0 ||
+        unit_take_line(db, &unit, &record->line, answer->now, error) != 0)
         return -1;
     return unit_record(db, &job, &unit, UNIT_EVENT_RECORD, NULL, answer->now, error);
 }

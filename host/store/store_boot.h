@@ -95,10 +95,11 @@ struct store_record {
     struct bytes record;
     const char *site;
     uint64_t milliseconds;
+    struct store_line line;
     /* results */
     uint64_t remaining;
 };
-/* A write function: the unit is DONE. */
+/* A write function: the unit is DONE. ERROR_CONFLICT also for another serial number. */
 store_write_function store_record_accept;
 /* 1: this record was accepted for the unit before, 0 not, -1 error. */
 int store_record_is_known(struct store_db *db, const uint8_t unit_id[UNIT_ID_SIZE],

@@ -9,7 +9,8 @@
     "SELECT d.uid, d.job_id, d.unit_id, u.state, d.programmer_id, d.auth_key, d.enc_key,"          \
     " d.tls_key, d.certificate_serial, c.hash, c.state, c.issued, c.not_after, c.revoked,"         \
     " (SELECT public_key FROM boot_keys k WHERE k.uid=d.uid AND k.target=1),"                      \
-    " (SELECT public_key FROM boot_keys k WHERE k.uid=d.uid AND k.target=2)"                       \
+    " (SELECT public_key FROM boot_keys k WHERE k.uid=d.uid AND k.target=2),"                      \
+    " u.serial, u.site"                                                                            \
     " FROM devices d JOIN certificates c ON c.serial=d.certificate_serial"                         \
     " JOIN units u ON u.id=d.unit_id"
 
@@ -31,6 +32,8 @@ static void read_device(sqlite3_stmt *row, struct store_device *device) {
     device->revoked = (uint64_t)store_column_number(row, 13);
     device->has_bl2_key = store_column_copy(row, 14, device->bl2_key, sizeof device->bl2_key) == 0;
     device->has_bl3_key = store_column_copy(row, 15, device->bl3_key, sizeof device->bl3_key) == 0;
+    store_column_text(row, 16, device->board_serial, sizeof device->board_serial);
+    store_column_text(row, 17, device->site, sizeof device->site);
 }
 
 static int64_t state_of_name(const char *name) {

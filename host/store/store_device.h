@@ -14,6 +14,8 @@ struct store_device {
     uint8_t unit_id[UNIT_ID_SIZE];
     enum unit_state unit_state;
     char programmer_id[STORE_ID_MAX + 1];
+    char board_serial[UNIT_LINE_TEXT_MAX + 1]; /* "": none was told */
+    char site[UNIT_LINE_TEXT_MAX + 1];
     uint8_t auth_key[64];
     uint8_t enc_key[64];
     uint8_t tls_key[64];

@@ -6,7 +6,7 @@
 #define JOB_COLUMNS                                                                                \
     "id, product, programmer_id, count, used, expires, chip_family, devauth_id, assurance,"        \
     " cm_operator, has_uid_list, state, sequence, token_hash, ledger_sequence, ledger_hash,"       \
-    " peer_sequence, peer_hash, created, created_by, bl2_id, bl3_id, debug"
+    " peer_sequence, peer_hash, created, created_by, bl2_id, bl3_id, debug, hold, retries"
 
 static const char *const state_names[JOB_STATE_COUNT] = {
     [JOB_CREATED] = "created",
@@ -26,8 +26,49 @@ static enum job_state state_of_name(const char *name) {
     return JOB_STOPPED; /* the CHECK of the table leaves nothing else */
 }
 
+static const char *const hold_names[JOB_HOLD_COUNT] = {
+    [JOB_GOES_ON] = "none",
+    [JOB_PAUSED] = "paused",
+    [JOB_CLOSED] = "closed",
+};
+
+static enum job_hold hold_of_name(const char *name) {
+    for (unsigned i = 0; i < JOB_HOLD_COUNT; i++)
+        if (strcmp(hold_names[i], name) == 0)
+            return (enum job_hold)i;
+    return JOB_CLOSED; /* likewise */
+}
+
+const char *store_job_status(const struct store_job *job) {
+    return job->state == JOB_STOPPED || job->hold == JOB_GOES_ON ? job_state_name(job->state)
+                                                                 : hold_names[job->hold];
+}
+
+uint64_t store_job_remaining(const struct store_job *job) {
+    return job->hold == JOB_CLOSED ? 0 : job->count - job->used;
+}
+
+uint64_t store_job_recalled(const struct store_job *job) {
+    return job->hold == JOB_CLOSED ? job->count - job->used : 0;
+}
+
+int store_job_check_running(const struct store_job *job, struct error *error) {
+    if (job->state == JOB_STOPPED)
+        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (job->hold != JOB_PAUSED)
+        return 0;
+    error_set(error, ERROR_JOB_PAUSED, "the job is paused");
+    return error_hint(error, "the OEM lets it go on with \"nusec job resume\"");
+}
+
+int store_job_check_open(const struct store_job *job, struct error *error) {
+    if (store_job_check_running(job, error) != 0)
+        return -1;
+    return job->hold == JOB_CLOSED ? error_set(error, ERROR_JOB_CLOSED, "the job is closed") : 0;
+}
+
 static void read_job(sqlite3_stmt *row, struct store_job *job) {
-    char state[16], debug[8];
+    char state[16], debug[8], hold[16];
 
     memset(job, 0, sizeof *job);
     store_column_text(row, 0, job->id, sizeof job->id);
@@ -55,24 +96,28 @@ static void read_job(sqlite3_stmt *row, struct store_job *job) {
     store_column_text(row, 21, job->bl3_id, sizeof job->bl3_id);
     store_column_text(row, 22, debug, sizeof debug);
     job->debug_open = strcmp(debug, "open") == 0;
+    store_column_text(row, 23, hold, sizeof hold);
+    job->hold = hold_of_name(hold);
+    job->retries = (uint64_t)store_column_number(row, 24);
 }
 
 int store_job_insert(struct store_db *db, const struct store_job *job, const uint8_t *uids,
                      size_t uid_count, struct error *error) {
     static const uint8_t zero_hash[32];
 
-    if (store_exec(
-            db, error,
-            "INSERT INTO jobs(id, product, programmer_id, count, expires, chip_family,"
-            " devauth_id, assurance, cm_operator, has_uid_list, state, ledger_hash,"
-            " peer_hash, created, created_by, bl2_id, bl3_id, debug)"
-            " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            "tttiittttitbbitttt", job->id, job->product, job->programmer_id, (int64_t)job->count,
-            (int64_t)job->expires, job->chip_family, job->devauth_id, job->assurance,
-            job->cm_operator, (int64_t)job->has_uid_list, job_state_name(job->state),
-            bytes_of(zero_hash, 32), bytes_of(zero_hash, 32), (int64_t)job->created,
-            job->created_by, job->bl2_id[0] != '\0' ? job->bl2_id : NULL,
-            job->bl3_id[0] != '\0' ? job->bl3_id : NULL, job->debug_open ? "open" : "locked") != 0)
+    if (store_exec(db, error,
+                   "INSERT INTO jobs(id, product, programmer_id, count, expires, chip_family,"
+                   " devauth_id, assurance, cm_operator, has_uid_list, state, ledger_hash,"
+                   " peer_hash, created, created_by, bl2_id, bl3_id, debug, retries)"
+                   " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   "tttiittttitbbitttti", job->id, job->product, job->programmer_id,
+                   (int64_t)job->count, (int64_t)job->expires, job->chip_family, job->devauth_id,
+                   job->assurance, job->cm_operator, (int64_t)job->has_uid_list,
+                   job_state_name(job->state), bytes_of(zero_hash, 32), bytes_of(zero_hash, 32),
+                   (int64_t)job->created, job->created_by,
+                   job->bl2_id[0] != '\0' ? job->bl2_id : NULL,
+                   job->bl3_id[0] != '\0' ? job->bl3_id : NULL, job->debug_open ? "open" : "locked",
+                   (int64_t)job->retries) != 0)
         return -1;
     for (size_t i = 0; i < uid_count; i++)
         if (store_exec(db, error, "INSERT OR IGNORE INTO job_uids(job_id, uid) VALUES(?,?)", "tb",
@@ -97,15 +142,16 @@ int store_job_find(struct store_db *db, const char *id, struct store_job *job,
 }
 
 int store_job_save(struct store_db *db, const struct store_job *job, struct error *error) {
-    return store_exec(db, error,
-                      "UPDATE jobs SET used=?, state=?, sequence=?, token_hash=?,"
-                      " ledger_sequence=?, ledger_hash=?, peer_sequence=?, peer_hash=?"
-                      " WHERE id=?",
-                      "itibibibt", (int64_t)job->used, job_state_name(job->state),
-                      (int64_t)job->sequence, bytes_of(job->token_hash, sizeof job->token_hash),
-                      (int64_t)job->ledger.sequence, bytes_of(job->ledger.hash, LEDGER_HASH_SIZE),
-                      (int64_t)job->peer.sequence, bytes_of(job->peer.hash, LEDGER_HASH_SIZE),
-                      job->id);
+    return store_exec(
+        db, error,
+        "UPDATE jobs SET used=?, expires=?, state=?, hold=?, sequence=?, token_hash=?,"
+        " ledger_sequence=?, ledger_hash=?, peer_sequence=?, peer_hash=?"
+        " WHERE id=?",
+        "iittibibibt", (int64_t)job->used, (int64_t)job->expires, job_state_name(job->state),
+        hold_names[job->hold], (int64_t)job->sequence,
+        bytes_of(job->token_hash, sizeof job->token_hash), (int64_t)job->ledger.sequence,
+        bytes_of(job->ledger.hash, LEDGER_HASH_SIZE), (int64_t)job->peer.sequence,
+        bytes_of(job->peer.hash, LEDGER_HASH_SIZE), job->id);
 }
 
 int store_job_list(struct store_db *db, const char *cm_operator, store_job_visitor *visit,
@@ -124,20 +170,6 @@ int store_job_list(struct store_db *db, const char *cm_operator, store_job_visit
         }
     store_done(row);
     return more < 0 ? -1 : 0;
-}
-
-int store_job_allows_uid(struct store_db *db, const struct store_job *job,
-                         const uint8_t uid[STORE_UID_SIZE], struct error *error) {
-    sqlite3_stmt *row;
-    int found = -1;
-
-    if (!job->has_uid_list)
-        return 1;
-    if (store_query(db, &row, error, "SELECT 1 FROM job_uids WHERE job_id=? AND uid=?", "tb",
-                    job->id, bytes_of(uid, STORE_UID_SIZE)) == 0)
-        found = store_step(db, row, error);
-    store_done(row);
-    return found;
 }
 
 int store_job_uids(struct store_db *db, const struct store_job *job, uint8_t **uids,

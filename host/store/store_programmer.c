@@ -50,7 +50,10 @@ int store_identity_revoke(struct store_db *db, const char *role, const char *nam
     return 0;
 }
 
-#define PROGRAMMER_COLUMNS "id, name, state, assurance, epoch, certificate_hash, created"
+#define PROGRAMMER_COLUMNS                                                                         \
+    "id, name, state, assurance, epoch, certificate_hash, created,"                                \
+    " (SELECT created FROM agreements WHERE programmer_id=id AND "                                 \
+    "agreements.epoch=programmers.epoch)"
 
 static void read_programmer(sqlite3_stmt *row, struct store_programmer *programmer) {
     memset(programmer, 0, sizeof *programmer);
@@ -61,6 +64,7 @@ static void read_programmer(sqlite3_stmt *row, struct store_programmer *programm
     programmer->epoch = (uint64_t)store_column_number(row, 4);
     store_column_copy(row, 5, programmer->certificate_hash, 32);
     programmer->created = (uint64_t)store_column_number(row, 6);
+    programmer->agreed = (uint64_t)store_column_number(row, 7);
 }
 
 int store_programmer_insert(struct store_db *db, const struct store_programmer *programmer,
@@ -134,6 +138,52 @@ int store_programmer_revoke(struct store_db *db, const char *id, struct error *e
     if (store_changes_last(db) == 0)
         return error_set(error, ERROR_NOT_FOUND, "there is no programmer %.32s", id);
     return store_identity_revoke(db, "programmer", id, error);
+}
+
+int store_programmer_jobs(struct store_db *db, const char *id, store_programmer_job_visitor *visit,
+                          void *context, struct error *error) {
+    struct store_programmer_job job = {.job_id = ""};
+    sqlite3_stmt *row;
+    int more = -1;
+
+    if (store_query(db, &row, error,
+                    "SELECT jobs.id, units.state, count(units.id) FROM jobs"
+                    " LEFT JOIN units ON units.job_id=jobs.id AND units.programmer_id=?"
+                    " WHERE jobs.programmer_id=? GROUP BY jobs.id, units.state ORDER BY jobs.id",
+                    "tt", id, id) == 0)
+        while ((more = store_step(db, row, error)) == 1) {
+            char job_id[STORE_ID_MAX + 1];
+            int64_t state = store_column_number(row, 1);
+
+            store_column_text(row, 0, job_id, sizeof job_id);
+            if (job.job_id[0] != '\0' && strcmp(job.job_id, job_id) != 0)
+                visit(context, &job);
+            if (strcmp(job.job_id, job_id) != 0) {
+                memset(&job, 0, sizeof job);
+                memcpy(job.job_id, job_id, sizeof job.job_id);
+            }
+            if (state >= 0 && state < UNIT_STATES)
+                job.states[state] = (uint64_t)store_column_number(row, 2);
+        }
+    store_done(row);
+    if (more == 0 && job.job_id[0] != '\0')
+        visit(context, &job);
+    return more < 0 ? -1 : 0;
+}
+
+int store_programmer_uids(struct store_db *db, const char *id, size_t limit,
+                          store_uid_visitor *visit, void *context, struct error *error) {
+    uint8_t uid[STORE_UID_SIZE];
+    sqlite3_stmt *row;
+    int more = -1;
+
+    if (store_query(db, &row, error, "SELECT uid FROM devices WHERE programmer_id=? LIMIT ?", "ti",
+                    id, (int64_t)limit) == 0)
+        while ((more = store_step(db, row, error)) == 1)
+            if (store_column_copy(row, 0, uid, sizeof uid) == 0)
+                visit(context, uid);
+    store_done(row);
+    return more < 0 ? -1 : 0;
 }
 
 int store_agreement_insert(struct store_db *db, const char *programmer_id, uint64_t epoch,

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "store/store_job.h"
+#include "store/unit_state.h"
 
 #define STORE_ROLE_MAX 31
 
@@ -37,6 +38,7 @@ struct store_programmer {
     uint64_t epoch; /* 0: no key agreed yet */
     uint8_t certificate_hash[32];
     uint64_t created;
+    uint64_t agreed; /* when the key of this epoch was; 0: none */
 };
 
 /* The certificate is kept with it. ERROR_CONFLICT for a name in use. */
@@ -53,6 +55,21 @@ int store_programmer_list(struct store_db *db, store_programmer_visitor *visit, 
                           struct error *error);
 /* Programmer and identity. */
 int store_programmer_revoke(struct store_db *db, const char *id, struct error *error);
+
+/* What one programmer has made, or has begun, under one job: the newest attempt at each chip. */
+struct store_programmer_job {
+    char job_id[STORE_ID_MAX + 1];
+    uint64_t states[UNIT_STATES];
+};
+typedef void store_programmer_job_visitor(void *context, const struct store_programmer_job *job);
+/* Its jobs, those without a unit too. */
+int store_programmer_jobs(struct store_db *db, const char *id, store_programmer_job_visitor *visit,
+                          void *context, struct error *error);
+
+typedef void store_uid_visitor(void *context, const uint8_t uid[STORE_UID_SIZE]);
+/* The chips that have an identity by this programmer, the first `limit` of them. */
+int store_programmer_uids(struct store_db *db, const char *id, size_t limit,
+                          store_uid_visitor *visit, void *context, struct error *error);
 
 /* The next epoch becomes the programmer's, its state ready. ERROR_CONFLICT unless `epoch` is the
  * current one plus 1. */

@@ -134,8 +134,31 @@ static const char schema_2[] =
     " BEGIN SELECT RAISE(ABORT, 'records is append-only'); END;"
     "PRAGMA user_version=2;";
 
+/* What the OEM decides about a job, beside how far it has come. */
+static const char schema_3[] = "ALTER TABLE jobs ADD COLUMN hold TEXT NOT NULL DEFAULT 'none'"
+                               " CHECK(hold='none' OR hold='paused' OR hold='closed');"
+                               "PRAGMA user_version=3;";
+
+/* Where and how long a unit was made, chips that will never come back, what a job does not allow.
+ */
+static const char schema_4[] =
+    "ALTER TABLE units ADD COLUMN site TEXT;"
+    "ALTER TABLE units ADD COLUMN serial TEXT;"
+    "ALTER TABLE units ADD COLUMN steps TEXT;"
+    "ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 999;"
+    "CREATE TABLE denied_uids(job_id TEXT NOT NULL REFERENCES jobs(id), uid BLOB NOT NULL,"
+    " PRIMARY KEY(job_id, uid)) WITHOUT ROWID;"
+    "CREATE INDEX units_by_time ON units(job_id, created, uid, attempt);"
+    "CREATE INDEX units_by_serial ON units(job_id, serial) WHERE serial IS NOT NULL;"
+    /* What a TPM has to sign, and by which attestation key, until the programmer is enrolled. */
+    "CREATE TABLE tpm_challenges("
+    " id TEXT PRIMARY KEY, nonce BLOB NOT NULL, ak_public BLOB NOT NULL,"
+    " ek_certificate_hash BLOB NOT NULL, expires INTEGER NOT NULL"
+    ") WITHOUT ROWID;"
+    "PRAGMA user_version=4;";
+
 /* Step i brings version i to version i + 1. Steps are never edited once released. */
-static const char *const steps[STORE_SCHEMA_VERSION] = {schema_1, schema_2};
+static const char *const steps[STORE_SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4};
 
 static int schema_version(struct store_db *db, int64_t *version, struct error *error) {
     sqlite3_stmt *row;

@@ -135,12 +135,13 @@ static void everything_else_is_refused(void **state) {
 
     (void)state;
     for (int unit = UNIT_NONE; unit < UNIT_STATES; unit++)
-        for (int event = UNIT_EVENT_RESERVE; event <= UNIT_EVENT_OBJECT_ID; event++)
+        for (int event = UNIT_EVENT_RESERVE; event < UNIT_EVENTS; event++)
             allowed += unit_transition_find((enum unit_state)unit, (enum unit_event)event) != NULL;
     assert_int_equal(allowed, unit_transition_count);
-    for (int event = UNIT_EVENT_RESERVE; event <= UNIT_EVENT_OBJECT_ID; event++) {
+    for (int event = UNIT_EVENT_RESERVE; event < UNIT_EVENTS; event++) {
         assert_null(unit_transition_find(UNIT_DONE, (enum unit_event)event));
         assert_null(unit_transition_find(UNIT_SUPERSEDED, (enum unit_event)event));
+        assert_null(unit_transition_find(UNIT_SCRAPPED, (enum unit_event)event));
     }
 }
 
@@ -407,6 +408,46 @@ static void reservations_are_refused_by_reason(void **state) {
     assert_int_equal(reservation.remaining, 0);
 }
 
+struct seen {
+    size_t count;
+    struct store_unit last;
+};
+
+static void see(void *context, const struct store_unit *unit) {
+    struct seen *seen = context;
+
+    seen->count++;
+    seen->last = *unit;
+}
+
+/* Page by page, every unit once, also those that were reserved in one second. */
+static void units_are_read_in_pages(void **state) {
+    struct store_db *db;
+    struct store_reservation reservation;
+    struct seen seen = {0};
+    size_t before = 0;
+    unsigned count = 7;
+
+    assert_int_equal(store_run(*state, make_job, &count, &error), 0);
+    for (uint32_t uid = 1; uid <= 7; uid++) {
+        reservation = reservation_of(uid, 1);
+        assert_int_equal(store_run(*state, store_unit_reserve, &reservation, &error), 0);
+    }
+    db = store_db_open(path, STORE_READ, &error);
+    assert_non_null(db);
+    const char *job = reservation.job_id;
+    do {
+        before = seen.count;
+        assert_int_equal(
+            store_unit_page(db, job, before > 0 ? &seen.last : NULL, 3, see, &seen, &error), 0);
+        assert_true(seen.count <= before + 3);
+    } while (seen.count > before);
+    assert_int_equal(seen.count, 7);
+    assert_int_equal(store_unit_page(db, "job-other", NULL, 3, see, &seen, &error), 0);
+    assert_int_equal(seen.count, 7);
+    store_db_close(db);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_state_table_is_the_documented_one),
@@ -416,6 +457,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_full_disk_changes_nothing, begin, end),
         cmocka_unit_test_setup_teardown(the_count_holds_in_many_threads, begin, end),
         cmocka_unit_test_setup_teardown(closing_keeps_everything, begin, end),
+        cmocka_unit_test_setup_teardown(units_are_read_in_pages, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(an_older_database_is_brought_up, begin, end),
         cmocka_unit_test_setup_teardown(reservations_are_refused_by_reason, begin, end),

@@ -12,7 +12,7 @@
 #define UNIT_COLUMNS                                                                               \
     "id, job_id, programmer_id, uid, attempt, state, counted, permitted, nonce, csr_hash,"         \
     " certificate_serial, certificate_hash, auth_key_hash, step, reason, milliseconds, created, "  \
-    "updated, secured, boot"
+    "updated, secured, boot, site, serial, steps"
 
 void store_unit_id(const char *job_id, const uint8_t uid[STORE_UID_SIZE], uint32_t attempt,
                    uint8_t id[UNIT_ID_SIZE]) {
@@ -52,6 +52,9 @@ static void read_unit(sqlite3_stmt *row, struct store_unit *unit) {
     unit->updated = (uint64_t)store_column_number(row, 17);
     unit->secured = store_column_number(row, 18) != 0;
     unit->boot = (unsigned)store_column_number(row, 19);
+    store_column_text(row, 20, unit->line.site, sizeof unit->line.site);
+    store_column_text(row, 21, unit->line.serial, sizeof unit->line.serial);
+    store_column_text(row, 22, unit->line.steps, sizeof unit->line.steps);
 }
 
 int unit_find(struct store_db *db, const uint8_t id[UNIT_ID_SIZE], struct store_unit *unit,
@@ -93,22 +96,46 @@ int unit_latest(struct store_db *db, const char *job_id, const uint8_t uid[STORE
     return found;
 }
 
+/* Ends the query. */
+static int visit_all(struct store_db *db, sqlite3_stmt *row, store_unit_visitor *visit,
+                     void *context, struct error *error) {
+    struct store_unit unit;
+    int more = row != NULL ? 1 : -1;
+
+    while (more == 1 && (more = store_step(db, row, error)) == 1) {
+        read_unit(row, &unit);
+        visit(context, &unit);
+    }
+    store_done(row);
+    return more < 0 ? -1 : 0;
+}
+
 int store_unit_list(struct store_db *db, const char *job_id, store_unit_visitor *visit,
                     void *context, struct error *error) {
-    sqlite3_stmt *row;
-    struct store_unit unit;
-    int more = -1;
+    sqlite3_stmt *row = NULL;
 
     if (store_query(db, &row, error,
                     "SELECT " UNIT_COLUMNS " FROM units WHERE job_id=?"
                     " ORDER BY created, uid, attempt",
-                    "t", job_id) == 0)
-        while ((more = store_step(db, row, error)) == 1) {
-            read_unit(row, &unit);
-            visit(context, &unit);
-        }
-    store_done(row);
-    return more < 0 ? -1 : 0;
+                    "t", job_id) != 0)
+        return -1;
+    return visit_all(db, row, visit, context, error);
+}
+
+int store_unit_page(struct store_db *db, const char *job_id, const struct store_unit *after,
+                    size_t limit, store_unit_visitor *visit, void *context, struct error *error) {
+    static const struct store_unit none;
+    const struct store_unit *last = after != NULL ? after : &none;
+    sqlite3_stmt *row = NULL;
+
+    if (store_query(db, &row, error,
+                    "SELECT " UNIT_COLUMNS " FROM units WHERE job_id=?"
+                    " AND (created, uid, attempt) > (?, ?, ?)"
+                    " ORDER BY created, uid, attempt LIMIT ?",
+                    "tibii", job_id, (int64_t)last->created, bytes_of(last->uid, STORE_UID_SIZE),
+                    (int64_t)last->attempt, (int64_t)limit) != 0)
+        return -1;
+    return visit_all(db, row, visit, context, error);
 }
 
 int unit_of_programmer(struct store_db *db, const uint8_t id[UNIT_ID_SIZE],
@@ -124,30 +151,70 @@ int unit_of_programmer(struct store_db *db, const uint8_t id[UNIT_ID_SIZE],
 int unit_step_allowed(const struct store_unit *unit, enum unit_event event, struct error *error) {
     if (unit_transition_find(unit->state, event) != NULL)
         return 0;
+    if (unit->state == UNIT_SCRAPPED)
+        return unit_is_scrapped(error);
     return error_set(error, ERROR_WRONG_STATE, "the unit is %s: no %s now",
                      unit_state_name(unit->state), unit_event_name(event));
 }
 
+int unit_is_scrapped(struct error *error) {
+    error_set(error, ERROR_UNIT_SCRAPPED, "this chip's unit was scrapped");
+    return error_hint(error, "nothing more is made of it under this job: put it to the scrap");
+}
+
+int unit_end_allowed(const struct store_unit *unit, const struct store_job *job,
+                     enum unit_event event, struct error *error) {
+    if (unit_step_allowed(unit, event, error) != 0)
+        return -1;
+    if (unit->state != UNIT_IDENTIFIED || job->bl2_id[0] != '\0')
+        return 0;
+    return error_set(error, ERROR_WRONG_STATE, "the unit is identified, and so complete");
+}
+
 int unit_record(struct store_db *db, struct store_job *job, const struct store_unit *unit,
                 enum unit_event event, const char *detail, uint64_t now, struct error *error) {
-    char actor[STORE_ID_MAX + sizeof "programmer:"], uid[2 * STORE_UID_SIZE + 1];
-    char type[32];
-    const struct ledger_member members[] = {
-        {.key = "unit", .kind = LEDGER_BYTES, .bytes = bytes_of(unit->id, UNIT_ID_SIZE)},
-        {.key = "uid", .kind = LEDGER_BYTES, .bytes = bytes_of(unit->uid, STORE_UID_SIZE)},
-        {.key = "used", .kind = LEDGER_NUMBER, .number = job->used},
-        {.key = "certificate",
-         .kind = LEDGER_BYTES,
-         .bytes = bytes_of(unit->certificate_hash, sizeof unit->certificate_hash)},
-    };
-    struct store_event entry = {.time = now, .type = type, .actor = actor, .subject = uid};
+    char actor[STORE_ID_MAX + sizeof "programmer:"];
+    const struct unit_note note = {.event = event, .actor = actor, .detail = detail, .now = now};
 
-    snprintf(type, sizeof type, "unit.%s", unit_event_name(event));
     snprintf(actor, sizeof actor, "programmer:%s", unit->programmer_id);
+    return unit_record_note(db, job, unit, &note, error);
+}
+
+/* What every entry of a unit has. */
+static size_t put_members(const struct store_job *job, const struct store_unit *unit,
+                          struct ledger_member members[4]) {
+    members[0] = (struct ledger_member){
+        .key = "unit", .kind = LEDGER_BYTES, .bytes = bytes_of(unit->id, UNIT_ID_SIZE)};
+    members[1] = (struct ledger_member){
+        .key = "uid", .kind = LEDGER_BYTES, .bytes = bytes_of(unit->uid, STORE_UID_SIZE)};
+    members[2] = (struct ledger_member){.key = "used", .kind = LEDGER_NUMBER, .number = job->used};
+    if (!unit->certified)
+        return 3;
+    members[3] = (struct ledger_member){
+        .key = "certificate",
+        .kind = LEDGER_BYTES,
+        .bytes = bytes_of(unit->certificate_hash, sizeof unit->certificate_hash)};
+    return 4;
+}
+
+int unit_record_note(struct store_db *db, struct store_job *job, const struct store_unit *unit,
+                     const struct unit_note *note, struct error *error) {
+    char uid[2 * STORE_UID_SIZE + 1];
+    char type[32];
+    struct ledger_member members[4 + UNIT_NOTE_MEMBERS_MAX];
+    size_t count = put_members(job, unit, members);
+    const struct store_event entry = {.time = note->now,
+                                      .type = type,
+                                      .actor = note->actor,
+                                      .subject = uid,
+                                      .job_id = job->id,
+                                      .detail = note->detail};
+
+    for (size_t i = 0; i < note->member_count; i++)
+        members[count++] = note->members[i];
+    snprintf(type, sizeof type, "unit.%s", unit_event_name(note->event));
     hex_encode_upper(bytes_of(unit->uid, STORE_UID_SIZE), uid);
-    entry.job_id = job->id;
-    entry.detail = detail;
-    if (store_job_record(db, job, now, type, members, unit->certified ? 4 : 3, error) != 0 ||
+    if (store_job_record(db, job, note->now, type, members, count, error) != 0 ||
         store_job_save(db, job, error) != 0)
         return -1;
     return store_event_add(db, &entry, error);

@@ -5,8 +5,9 @@
  *  - The count goes down at the reservation and comes back when the unit fails before the first
  *    irreversible permit; its certificate, if one was issued, is revoked in the same transaction,
  *    so nobody ever holds more unrevoked certificates than the job's count.
- *  - A later attempt after a failed one takes its place: the old certificate is superseded, and
- *    a count that did not come back is taken over, not used twice.
+ *  - A later attempt after a failed one, or an open one without a permit, takes its place: the old
+ * certificate is superseded, and a count that did not come back is taken over, not used twice.
+ *  - A unit that is scrapped is over for good, and costs what its failure would have cost.
  *  - A UID that lives under another job, or that asks for a second key, is refused and flagged.
  *
  * The five steps are write functions (store.h): the context is their struct. A refusal that must
@@ -32,6 +33,16 @@
 #define UNIT_BOOT_BL3_KEY   4u
 #define UNIT_BOOT_KEYS      (UNIT_BOOT_BL2_KEY | UNIT_BOOT_BL3_KEY)
 
+/* What the programmer says about where and how long: told, not proven. Empty texts: not told. */
+#define UNIT_LINE_TEXT_MAX  63
+#define UNIT_LINE_STEPS_MAX 32
+#define UNIT_STEP_NAME_MAX  15
+struct store_line {
+    char site[UNIT_LINE_TEXT_MAX + 1];
+    char serial[UNIT_LINE_TEXT_MAX + 1]; /* what the line calls the board */
+    char steps[1024];                    /* JSON object, step: milliseconds */
+};
+
 struct store_unit {
     uint8_t id[UNIT_ID_SIZE];
     char job_id[STORE_ID_MAX + 1];
@@ -52,6 +63,7 @@ struct store_unit {
     char step[UNIT_TEXT_MAX + 1];
     char reason[UNIT_TEXT_MAX + 1];
     uint64_t milliseconds;
+    struct store_line line;
     uint64_t created;
     uint64_t updated;
 };
@@ -68,6 +80,9 @@ typedef void store_unit_visitor(void *context, const struct store_unit *unit);
 /* The units of a job, superseded ones too, by time of reservation. */
 int store_unit_list(struct store_db *db, const char *job_id, store_unit_visitor *visit,
                     void *context, struct error *error);
+/* Of the same list, at most `limit` behind `after` (NULL: from the beginning). */
+int store_unit_page(struct store_db *db, const char *job_id, const struct store_unit *after,
+                    size_t limit, store_unit_visitor *visit, void *context, struct error *error);
 
 struct store_reservation {
     const char *job_id;
@@ -76,6 +91,7 @@ struct store_reservation {
     uint8_t uid[STORE_UID_SIZE];
     uint32_t attempt;
     uint8_t nonce[32]; /* used when the unit is new */
+    struct store_line line;
     uint64_t now;
     /* results */
     struct store_unit unit;
@@ -84,8 +100,9 @@ struct store_reservation {
 };
 
 /* ERROR_UNKNOWN_JOB, _DENIED (other programmer), _WRONG_TOKEN, _JOB_CLOSED, _EXPIRED, _JOB_FULL,
- * _UID_NOT_LISTED, _ALREADY_IDENTIFIED, _UNIT_OPEN, _WRONG_STATE, _UID_UNDER_OTHER_KEY (flagged).
- */
+ * _UID_NOT_LISTED, _UID_DENIED, _RETRY_LIMIT, _ALREADY_IDENTIFIED, _UNIT_OPEN, _WRONG_STATE,
+ * _CONFLICT (another serial number), _UNIT_SCRAPPED (flagged if the chip was locked),
+ * _UID_UNDER_OTHER_KEY (flagged). */
 store_write_function store_unit_reserve;
 
 struct store_issue {
@@ -152,12 +169,14 @@ int store_permit_find(struct store_db *db, const struct store_permit *permit, st
 struct store_status {
     uint8_t unit_id[UNIT_ID_SIZE];
     const char *programmer_id;
-    enum unit_event event; /* IDENTIFIED or FAILED */
+    enum unit_event event; /* IDENTIFIED, FAILED or SCRAP */
     const char *step;
     const char *reason;
     uint64_t milliseconds;
+    struct store_line line;
     bool has_certificate_hash;
     uint8_t certificate_hash[32];
+    uint8_t signature[64]; /* SCRAP: the programmer's, verified (base/scrap_statement.h) */
     uint64_t now;
     /* results */
     struct store_unit unit;
@@ -165,7 +184,23 @@ struct store_status {
     struct error refusal;
 };
 
-/* ERROR_NOT_FOUND, _DENIED, _WRONG_STATE, _CERTIFICATE_MISMATCH (flagged). Repeating is fine. */
+/* ERROR_NOT_FOUND, _DENIED, _WRONG_STATE, _UNIT_SCRAPPED, _CONFLICT (another serial number),
+ * _CERTIFICATE_MISMATCH (flagged). Repeating is fine. */
 store_write_function store_unit_status;
+
+/* The OEM gives a unit up: the newest attempt at the chip. */
+struct store_scrap {
+    const char *job_id;
+    uint8_t uid[STORE_UID_SIZE];
+    const char *actor;
+    const char *reason;
+    uint64_t now;
+    /* results */
+    struct store_unit unit;
+    uint64_t remaining;
+};
+
+/* ERROR_UNKNOWN_JOB, _NOT_FOUND, _WRONG_STATE (complete). Repeating is fine. */
+store_write_function store_unit_scrap;
 
 #endif

@@ -121,8 +121,8 @@ int store_unit_issue(struct store_db *db, void *context, struct error *error) {
         return -1;
     if (unit.certified)
         return issue_again(db, issue, &unit, error);
-    if (job.state == JOB_STOPPED)
-        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (store_job_check_running(&job, error) != 0)
+        return -1;
     elsewhere = device_elsewhere(db, &unit, error);
     if (elsewhere != 0)
         return elsewhere < 0 ? -1 : flag_elsewhere(db, issue, &unit, error);

@@ -65,8 +65,8 @@ static int check_order(const struct store_permit *permit, const struct store_uni
 
 static int check_job(const struct store_permit *permit, const struct store_job *job,
                      struct error *error) {
-    if (job->state == JOB_STOPPED)
-        return error_set(error, ERROR_JOB_CLOSED, "the job is stopped");
+    if (store_job_check_running(job, error) != 0)
+        return -1;
     if (permit->event != UNIT_EVENT_PERMIT && job->bl2_id[0] == '\0')
         return error_set(error, ERROR_WRONG_STATE, "the job has no firmware");
     if (permit->event == UNIT_EVENT_LOCK && job->debug_open)

@@ -25,36 +25,41 @@ static int check_job(const struct store_reservation *reservation, const struct s
     return 0;
 }
 
-static int check_uid_list(struct store_db *db, const struct store_job *job,
-                          const struct store_reservation *reservation, struct error *error) {
-    int allowed = store_job_allows_uid(db, job, reservation->uid, error);
-
-    if (allowed == 0)
-        return error_set(error, ERROR_UID_NOT_LISTED, "the UID is not on the job's list");
-    return allowed == 1 ? 0 : -1;
-}
-
 /* What stands in the way of a new attempt after the `earlier` one. */
 static int check_earlier(const struct store_unit *earlier,
                          const struct store_reservation *reservation, struct error *error) {
+    if (earlier->state == UNIT_SCRAPPED)
+        return unit_is_scrapped(error);
     if (earlier->state == UNIT_IDENTIFIED || earlier->state == UNIT_SECURED ||
         earlier->state == UNIT_DONE)
         return error_set(error, ERROR_ALREADY_IDENTIFIED, "this chip already has its identity");
-    if (unit_transition_find(earlier->state, UNIT_EVENT_SUPERSEDE) == NULL) {
+    /* A programmer that asks anew has given up what it asked for before: its answer was lost. */
+    if (earlier->state == UNIT_RESERVED && earlier->permitted) {
         error_set(error, ERROR_UNIT_OPEN, "attempt %u of this chip is still open",
                   (unsigned)earlier->attempt);
         return error_hint(error, "continue that attempt, or report it as failed first");
     }
     if (reservation->attempt <= earlier->attempt) {
-        error_set(error, ERROR_WRONG_STATE, "attempt %u of this chip has failed",
-                  (unsigned)earlier->attempt);
+        error_set(error, ERROR_WRONG_STATE, "attempt %u of this chip is %s",
+                  (unsigned)earlier->attempt, unit_state_name(earlier->state));
         return error_hint(error, "reserve attempt %u", (unsigned)earlier->attempt + 1);
     }
     return 0;
 }
 
-/* 1: the UID lives under another job (whose last attempt is not a failed one that gave its count
- * back), 0: it does not. */
+/* `earlier` is the newest attempt, or NULL. That it was scrapped says more than a list does. */
+static int check_chip(struct store_db *db, const struct store_job *job,
+                      const struct store_reservation *reservation, const struct store_unit *earlier,
+                      struct error *error) {
+    if (earlier != NULL && earlier->state == UNIT_SCRAPPED)
+        return unit_is_scrapped(error);
+    if (store_job_check_uid(db, job, reservation->uid, error) != 0)
+        return -1;
+    return earlier != NULL ? check_earlier(earlier, reservation, error) : 0;
+}
+
+/* 1: the UID lives under another job (whose last attempt is not a failed or scrapped one that gave
+ * its count back), 0: it does not. */
 static int lives_elsewhere(struct store_db *db, const struct store_reservation *reservation,
                            struct error *error) {
     char job_id[STORE_ID_MAX + 1] = "";
@@ -73,7 +78,7 @@ static int lives_elsewhere(struct store_db *db, const struct store_reservation *
     found = unit_latest(db, job_id, reservation->uid, &unit, error);
     if (found != 1)
         return found;
-    return unit.state == UNIT_FAILED && !unit.counted ? 0 : 1;
+    return (unit.state == UNIT_FAILED || unit.state == UNIT_SCRAPPED) && !unit.counted ? 0 : 1;
 }
 
 static int flag_elsewhere(struct store_db *db, struct store_reservation *reservation,
@@ -91,17 +96,26 @@ static int flag_elsewhere(struct store_db *db, struct store_reservation *reserva
                      error);
 }
 
+static bool was_lost_locked(const struct store_unit *unit) {
+    return unit->secured && (unit->state == UNIT_FAILED || unit->state == UNIT_SCRAPPED);
+}
+
 /* A locked chip keeps its identity: whoever asks for another one under its UID has a copy. */
 static int flag_secured(struct store_db *db, struct store_reservation *reservation,
-                        struct error *error) {
+                        const struct store_unit *earlier, struct error *error) {
     struct store_unit unit = {.attempt = reservation->attempt};
 
     snprintf(unit.job_id, sizeof unit.job_id, "%s", reservation->job_id);
     snprintf(unit.programmer_id, sizeof unit.programmer_id, "%s", reservation->programmer_id);
     memcpy(unit.uid, reservation->uid, STORE_UID_SIZE);
-    error_set(&reservation->refusal, ERROR_UID_UNDER_OTHER_KEY,
-              "a chip with this UID was locked under another key");
-    error_hint(&reservation->refusal, "a locked chip is repaired or scrapped, never made again");
+    if (earlier->state == UNIT_SCRAPPED) {
+        unit_is_scrapped(&reservation->refusal);
+    } else {
+        error_set(&reservation->refusal, ERROR_UID_UNDER_OTHER_KEY,
+                  "a chip with this UID was locked under another key");
+        error_hint(&reservation->refusal,
+                   "a locked chip is repaired or scrapped, never made again");
+    }
     return unit_flag(db, "unit.uid_under_other_key", &unit, &reservation->refusal, reservation->now,
                      error);
 }
@@ -142,15 +156,23 @@ static void fill_unit(const struct store_reservation *reservation,
     unit->created = unit->updated = reservation->now;
 }
 
+/* The board of an earlier attempt is still the same board, unless the line says another. */
+static const struct store_line *line_of(struct store_reservation *reservation,
+                                        const struct store_unit *earlier) {
+    if (earlier != NULL && reservation->line.serial[0] == '\0')
+        memcpy(reservation->line.serial, earlier->line.serial, sizeof earlier->line.serial);
+    return &reservation->line;
+}
+
 /* A repeated request finds the unit of the first; only an open one is still a reservation. */
-static int repeat(struct store_reservation *reservation, const struct store_job *job,
-                  struct error *error) {
+static int repeat(struct store_db *db, struct store_reservation *reservation,
+                  const struct store_job *job, struct error *error) {
     if (reservation->unit.state == UNIT_SUPERSEDED)
         return error_set(error, ERROR_WRONG_STATE, "a later attempt took this one's place");
     if (reservation->unit.state != UNIT_RESERVED)
         return check_earlier(&reservation->unit, reservation, error);
-    reservation->remaining = job->count - job->used;
-    return 0;
+    reservation->remaining = store_job_remaining(job);
+    return unit_take_line(db, &reservation->unit, &reservation->line, reservation->now, error);
 }
 
 int store_unit_reserve(struct store_db *db, void *context, struct error *error) {
@@ -167,13 +189,14 @@ int store_unit_reserve(struct store_db *db, void *context, struct error *error) 
         return -1;
     found = unit_find(db, id, &reservation->unit, error);
     if (found != 0)
-        return found < 0 ? -1 : repeat(reservation, &job, error);
-    if (check_uid_list(db, &job, reservation, error) != 0)
+        return found < 0 ? -1 : repeat(db, reservation, &job, error);
+    /* Not above: a unit whose answer was lost is counted, and must be able to come to an end. */
+    if (store_job_check_open(&job, error) != 0)
         return -1;
     found = unit_latest(db, job.id, reservation->uid, &earlier, error);
-    if (found == 1 && earlier.secured && earlier.state == UNIT_FAILED)
-        return flag_secured(db, reservation, error);
-    if (found < 0 || (found == 1 && check_earlier(&earlier, reservation, error) != 0))
+    if (found == 1 && was_lost_locked(&earlier))
+        return flag_secured(db, reservation, &earlier, error);
+    if (found < 0 || check_chip(db, &job, reservation, found == 1 ? &earlier : NULL, error) != 0)
         return -1;
     elsewhere = lives_elsewhere(db, reservation, error);
     if (elsewhere != 0)
@@ -189,8 +212,10 @@ int store_unit_reserve(struct store_db *db, void *context, struct error *error) 
     fill_unit(reservation, id, &reservation->unit);
     if (found == 1) /* what is in the chip's OTP stays there, and is permitted once */
         reservation->unit.boot = earlier.boot & UNIT_BOOT_KEYS;
-    reservation->remaining = job.count - job.used;
-    if (insert_unit(db, &reservation->unit, error) != 0)
+    reservation->remaining = store_job_remaining(&job);
+    if (insert_unit(db, &reservation->unit, error) != 0 ||
+        unit_take_line(db, &reservation->unit, line_of(reservation, found == 1 ? &earlier : NULL),
+                       reservation->now, error) != 0)
         return -1;
     return unit_record(db, &job, &reservation->unit, UNIT_EVENT_RESERVE, NULL, reservation->now,
                        error);

@@ -32,23 +32,20 @@ static int was_permitted(struct store_db *db, const struct store_unit *unit, str
     return found;
 }
 
-/* Before the first permit nothing irreversible happened: the count comes back, and the certificate
- * with it, or failing would be a way to collect certificates beyond the count. Failing again later
- * must not undo what an earlier attempt's permit cost. */
-static int give_back(struct store_db *db, struct store_job *job, struct store_status *status,
-                     struct error *error) {
+int unit_give_back(struct store_db *db, struct store_job *job, struct store_unit *unit,
+                   const char *reason, uint64_t now, struct error *error) {
     int permitted;
 
-    if (!status->unit.counted || status->unit.permitted)
+    if (!unit->counted || unit->permitted)
         return 0;
-    permitted = was_permitted(db, &status->unit, error);
+    permitted = was_permitted(db, unit, error);
     if (permitted < 0)
         return -1;
     if (permitted == 0) {
-        status->unit.counted = false;
+        unit->counted = false;
         job->used--;
     }
-    return unit_end_certificate(db, &status->unit, "revoked", "unit failed", status->now, error);
+    return unit_end_certificate(db, unit, "revoked", reason, now, error);
 }
 
 static int end_unit(struct store_db *db, struct store_job *job, struct store_status *status,
@@ -59,7 +56,10 @@ static int end_unit(struct store_db *db, struct store_job *job, struct store_sta
     snprintf(unit->step, sizeof unit->step, "%s", status->step);
     snprintf(unit->reason, sizeof unit->reason, "%s", status->reason);
     unit->milliseconds = status->milliseconds;
-    if (status->event == UNIT_EVENT_FAILED && give_back(db, job, status, error) != 0)
+    if (unit_take_line(db, unit, &status->line, status->now, error) != 0)
+        return -1;
+    if (status->event == UNIT_EVENT_FAILED &&
+        unit_give_back(db, job, unit, "unit failed", status->now, error) != 0)
         return -1;
     if (store_exec(
             db, error,
@@ -69,32 +69,57 @@ static int end_unit(struct store_db *db, struct store_job *job, struct store_sta
             (int64_t)unit->milliseconds, (int64_t)status->now,
             bytes_of(unit->id, UNIT_ID_SIZE)) != 0)
         return -1;
-    status->remaining = job->count - job->used;
+    status->remaining = store_job_remaining(job);
     return unit_record(db, job, unit, status->event,
                        status->event == UNIT_EVENT_FAILED ? unit->reason : NULL, status->now,
                        error);
 }
 
+/* The answer to the first report was lost; meanwhile the unit may have gone on, or the OEM has
+ * scrapped it: nothing that the programmer has to know of one that failed. */
+static bool is_known(const struct store_status *status) {
+    enum unit_state state = status->unit.state;
+
+    switch (status->event) {
+    case UNIT_EVENT_IDENTIFIED:
+        return state == UNIT_IDENTIFIED || state == UNIT_SECURED || state == UNIT_DONE;
+    case UNIT_EVENT_FAILED: return state == UNIT_FAILED || state == UNIT_SCRAPPED;
+    default: return state == UNIT_SCRAPPED;
+    }
+}
+
+static int scrap(struct store_db *db, struct store_job *job, struct store_status *status,
+                 struct error *error) {
+    char actor[STORE_ID_MAX + sizeof "programmer:"];
+    const struct unit_scrapping scrapping = {
+        .actor = actor,
+        .reason = status->reason,
+        .signature = bytes_of(status->signature, sizeof status->signature),
+        .now = status->now};
+
+    snprintf(actor, sizeof actor, "programmer:%s", status->programmer_id);
+    if (unit_scrap(db, job, &status->unit, &scrapping, error) != 0)
+        return -1;
+    status->remaining = store_job_remaining(job);
+    return 0;
+}
+
 int store_unit_status(struct store_db *db, void *context, struct error *error) {
     struct store_status *status = context;
     struct store_job job;
-    enum unit_state ended = status->event == UNIT_EVENT_IDENTIFIED ? UNIT_IDENTIFIED : UNIT_FAILED;
 
     error_clear(&status->refusal);
     if (unit_of_programmer(db, status->unit_id, status->programmer_id, &status->unit, &job,
                            error) != 0)
         return -1;
-    /* The answer to the first report was lost; meanwhile the unit may have gone on. */
-    if (status->unit.state == ended ||
-        (status->event == UNIT_EVENT_IDENTIFIED &&
-         (status->unit.state == UNIT_SECURED || status->unit.state == UNIT_DONE))) {
-        status->remaining = job.count - job.used;
-        return 0;
+    if (is_known(status)) {
+        status->remaining = store_job_remaining(&job);
+        return unit_take_line(db, &status->unit, &status->line, status->now, error);
     }
-    if (unit_step_allowed(&status->unit, status->event, error) != 0)
+    if (unit_end_allowed(&status->unit, &job, status->event, error) != 0)
         return -1;
-    if (status->unit.state == UNIT_IDENTIFIED && job.bl2_id[0] == '\0')
-        return error_set(error, ERROR_WRONG_STATE, "the unit is identified, and so complete");
+    if (status->event == UNIT_EVENT_SCRAP)
+        return scrap(db, &job, status, error);
     if (status->event == UNIT_EVENT_IDENTIFIED) {
         if (check_identified(db, status, error) != 0)
             return -1;

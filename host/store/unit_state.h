@@ -19,7 +19,8 @@ enum unit_state {
     UNIT_SUPERSEDED = 4, /* a later attempt took its place */
     UNIT_SECURED = 5,    /* the lock permit was issued */
     UNIT_DONE = 6,       /* the unit record was accepted */
-    UNIT_STATES = 7,
+    UNIT_SCRAPPED = 7,   /* given up for good, by the line or by the OEM */
+    UNIT_STATES = 8,
 };
 
 enum unit_event {
@@ -34,6 +35,8 @@ enum unit_event {
     UNIT_EVENT_LOCK,     /* permit to lock debug */
     UNIT_EVENT_RECORD,   /* chip and programmer signed what was made */
     UNIT_EVENT_OBJECT_ID,
+    UNIT_EVENT_SCRAP,
+    UNIT_EVENTS
 };
 
 /* What must hold besides the state. */
@@ -44,9 +47,11 @@ enum unit_guard {
     UNIT_GUARD_CERTIFIED,   /* the certificate was issued and still stands */
     UNIT_GUARD_PERMITTED,   /* permit issued and the certificate read back is the one issued */
     UNIT_GUARD_NEW_ATTEMPT, /* the new attempt has a higher number, same job; never secured */
+    UNIT_GUARD_NO_PERMIT,   /* as NEW_ATTEMPT, and nothing irreversible was permitted */
     UNIT_GUARD_ATTESTED,    /* fresh measurements of this chip are what was ordered */
     UNIT_GUARD_BOOT_KEYS,   /* permits for both boot keys were issued */
     UNIT_GUARD_OPEN_DEBUG,  /* attested, and the job leaves debug open */
+    UNIT_GUARD_FIRMWARE,    /* the job has firmware: an identity is not the end of the unit */
 };
 
 struct unit_transition {

@@ -148,6 +148,8 @@ void fake_line_start_over(struct fake_line *line) {
     programmer_close(&line->programmer);
     (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/ledger", line->directory);
     assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/jobs/" OEM_JOB_ID "/acknowledged.json", line->directory);
+    (void)unlink(path); /* not there if nothing was ever sent */
     fake_server_reset(&line->oem);
     fake_server.job_known = true;
     fake_server.leaves_debug_open = leaves_debug_open;

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,20 +158,45 @@ struct fake_unit *fake_unit_of(const char *unit_id) {
     return NULL;
 }
 
+int fake_line_take(const struct server_line *line, struct error *error) {
+    char *serial = fake_server.serial;
+    if (line == NULL)
+        return 0;
+    if (line->serial != NULL && serial[0] != '\0' && strcmp(line->serial, serial) != 0)
+        return error_set(error, ERROR_CONFLICT, "the unit has another serial number");
+    if (line->serial != NULL)
+        (void)snprintf(serial, sizeof fake_server.serial, "%s", line->serial);
+    (void)snprintf(fake_server.site, sizeof fake_server.site, "%s", line->site);
+    fake_server.step_count = line->step_count;
+    return 0;
+}
+
 /* The earlier attempt, if any, must be over, and over without success. */
 static int earlier_end(struct fake_unit *earlier, bool *takes_count, struct error *error) {
     *takes_count = true;
     if (earlier == NULL)
         return 0;
+    if (earlier->state == FAKE_SCRAPPED)
+        return error_set(error, ERROR_UNIT_SCRAPPED, "scrapped");
     if (fake_unit_has_identity(earlier))
         return error_set(error, ERROR_ALREADY_IDENTIFIED, "already identified");
-    if (earlier->state == FAKE_RESERVED)
+    if (earlier->state == FAKE_RESERVED && earlier->permitted)
         return error_set(error, ERROR_UNIT_OPEN, "still open");
     *takes_count = !earlier->counted;
     earlier->counted = false;
     earlier->state = FAKE_SUPERSEDED;
     earlier->certificate_valid = false;
     return 0;
+}
+
+static void unit_id_make(const uint8_t uid[16], uint32_t attempt, uint8_t id[16]) {
+    uint8_t input[sizeof OEM_JOB_ID - 1 + 16 + 4] = OEM_JOB_ID;
+    uint8_t digest[32];
+    memcpy(input + sizeof OEM_JOB_ID - 1, uid, 16);
+    for (size_t i = 0; i < 4; i++)
+        input[sizeof input - 1 - i] = (uint8_t)(attempt >> 8 * i);
+    crypto_sha256(bytes_of(input, sizeof input), digest);
+    memcpy(id, digest, 16);
 }
 
 static struct fake_unit *unit_add(const uint8_t uid[16], uint32_t attempt, struct error *error) {
@@ -189,7 +215,7 @@ static struct fake_unit *unit_add(const uint8_t uid[16], uint32_t attempt, struc
     struct fake_unit *unit = &fake_server.units[fake_server.unit_count++];
     *unit = (struct fake_unit){.attempt = attempt, .state = FAKE_RESERVED, .counted = true};
     memcpy(unit->uid, uid, 16);
-    assert_int_equal(crypto_random(unit->id, 16), STATUS_OK);
+    unit_id_make(uid, attempt, unit->id);
     assert_int_equal(crypto_random(unit->nonce, 32), STATUS_OK);
     return unit;
 }
@@ -209,9 +235,12 @@ static int reserve(const struct package *package, const uint8_t uid[16], uint32_
 }
 
 int server_reserve(struct server *server, const struct package *package, const uint8_t uid[16],
-                   uint32_t attempt, struct server_reservation *reservation, struct error *error) {
+                   uint32_t attempt, const struct server_line *line,
+                   struct server_reservation *reservation, struct error *error) {
     (void)server;
     int failed = fake_call_begin(error);
+    if (failed == 0)
+        failed = fake_line_take(line, error);
     if (failed == 0)
         failed = reserve(package, uid, attempt, reservation, error);
     return fake_call_end(failed, error);
@@ -271,9 +300,25 @@ static void unit_failed(struct fake_unit *unit) {
     fake_server.used--;
 }
 
+/* Its end costs what its failure would have. */
+static void unit_scrapped(struct fake_unit *unit) {
+    if (unit->state != FAKE_FAILED)
+        unit_failed(unit);
+    unit->certificate_valid = false;
+    unit->state = FAKE_SCRAPPED;
+}
+
 static int report(struct fake_unit *unit, const struct server_outcome *outcome,
                   struct error *error) {
     bool identified = strcmp(outcome->state, "identified") == 0;
+    bool scrapped = strcmp(outcome->state, "scrapped") == 0;
+    if (unit->state == FAKE_SCRAPPED)
+        return identified ? error_set(error, ERROR_UNIT_SCRAPPED, "scrapped") : 0;
+    if (scrapped && unit->state != FAKE_DONE) {
+        assert_memory_equal(outcome->scrapped_uid, unit->uid, 16);
+        unit_scrapped(unit);
+        return 0;
+    }
     if (unit->state == FAKE_FAILED && !identified)
         return 0;
     if (fake_unit_has_identity(unit) && identified)
@@ -288,12 +333,18 @@ static int report(struct fake_unit *unit, const struct server_outcome *outcome,
 }
 
 int server_report(struct server *server, const char *unit_id, const struct server_outcome *outcome,
-                  long patience_ms, struct error *error) {
+                  long patience_ms, bool *is_counted, struct error *error) {
     (void)server;
     (void)patience_ms;
     int failed = fake_call_begin(error);
     if (failed == 0)
+        failed = fake_line_take(outcome->line, error);
+    if (failed == 0 && fake_server.unit_count == 0)
+        failed = error_set(error, ERROR_NOT_FOUND, "there is no such unit");
+    if (failed == 0)
         failed = report(fake_unit_of(unit_id), outcome, error);
+    if (failed == 0)
+        *is_counted = fake_unit_of(unit_id)->counted;
     return fake_call_end(failed, error);
 }
 
@@ -310,15 +361,18 @@ int server_firmware(struct server *server, const char *firmware_id, struct buffe
     return fake_call_end(failed, error);
 }
 
-int server_ledger_head(struct server *server, const char *job_id, uint64_t *sequence,
-                       uint8_t hash[32], struct error *error) {
+int server_ledger_agree(struct server *server, const char *job_id, const struct ledger_head *head,
+                        const struct ledger_head *acknowledged, struct ledger_head *theirs,
+                        struct error *error) {
     (void)server;
     (void)job_id;
     int failed = fake_call_begin(error);
-    if (failed == 0) {
-        *sequence = fake_server.ledger.sequence;
-        memcpy(hash, fake_server.ledger.hash, 32);
-    }
+    if (failed == 0 && acknowledged->sequence > fake_server.ledger.sequence)
+        failed = error_set(error, ERROR_SERVER_ROLLED_BACK, "acknowledged more");
+    if (failed == 0 && head->sequence < fake_server.ledger.sequence)
+        failed = error_set(error, ERROR_PROGRAMMER_ROLLED_BACK, "have more");
+    if (failed == 0)
+        *theirs = fake_server.ledger;
     return fake_call_end(failed, error);
 }
 

@@ -32,7 +32,8 @@ struct fake_unit {
         FAKE_FAILED,
         FAKE_SUPERSEDED,
         FAKE_SECURED,
-        FAKE_DONE
+        FAKE_DONE,
+        FAKE_SCRAPPED
     } state;
     bool counted;
     bool permitted;
@@ -80,6 +81,9 @@ struct fake_server {
     bool serves_other_tlvs; /* signed with nobody's key */
     unsigned expires;       /* so many nonces are too old when they come back */
     bool rma_authorised;
+    char serial[64]; /* of the one unit of a test that has one */
+    char site[64];   /* as told last, as the number of steps */
+    size_t step_count;
     struct buffer last_record; /* as the programmer sent it */
     /* faults */
     unsigned calls;      /* made so far */

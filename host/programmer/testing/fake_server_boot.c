@@ -107,7 +107,7 @@ static int refuse(struct error *error, const char *why) {
 
 static int measured_read(const struct fake_unit *unit, const uint8_t nonce[32],
                          struct bytes transcript, struct attest *measured, struct error *error) {
-    struct bytes record = bytes_of(NULL, 0);
+    struct bytes record = {0};
     if (spdm_measurement_verify(transcript, unit->auth_key, nonce, &record) != STATUS_OK)
         return refuse(error, "the measurements are not signed by the chip under the nonce");
     return attest_read(record, measured) == STATUS_OK ? 0 : refuse(error, "not our measurements");
@@ -357,7 +357,7 @@ static int record_open(const struct fake_unit *unit, struct bytes encoded,
 }
 
 static int record_take(struct fake_unit *unit, struct bytes encoded, struct error *error) {
-    struct unit_record record;
+    struct unit_record record = {0};
     struct attest measured = {0};
     uint8_t digest[32];
     crypto_sha256(encoded, digest);
@@ -379,11 +379,13 @@ static int record_take(struct fake_unit *unit, struct bytes encoded, struct erro
     return 0;
 }
 
-int server_record(struct server *server, const char *unit_id, struct bytes record, long patience_ms,
-                  struct error *error) {
+int server_record(struct server *server, const char *unit_id, struct bytes record,
+                  const struct server_line *line, long patience_ms, struct error *error) {
     (void)server;
     (void)patience_ms;
     int failed = fake_call_begin(error);
+    if (failed == 0)
+        failed = fake_line_take(line, error);
     if (failed == 0)
         failed = record_take(fake_unit_of(unit_id), record, error);
     return fake_call_end(failed, error);

@@ -14,6 +14,10 @@ int fake_call_end(int failed, struct error *error);
 struct fake_unit *fake_unit_of(const char *unit_id);
 bool fake_unit_has_identity(const struct fake_unit *unit);
 
+/* What the programmer tells of the line; NULL: nothing. ERROR_CONFLICT for a second serial number.
+ */
+int fake_line_take(const struct server_line *line, struct error *error);
+
 /* What fake_server_boot.c keeps. Called by fake_server.c, so that the linker takes both files
  * before it looks for any of their functions in server.c. */
 void fake_boot_free(void);

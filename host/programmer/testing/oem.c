@@ -75,9 +75,15 @@ void oem_free(struct oem *oem) {
 }
 
 void oem_open_programmer(struct programmer *programmer, const char *directory) {
+    oem_open_programmer_with(programmer, directory, NULL);
+}
+
+void oem_open_programmer_with(struct programmer *programmer, const char *directory,
+                              const char *tpm) {
     struct error error = {0};
     const struct programmer_options options = {
         .state_directory = directory,
+        .tpm = tpm,
         .clock = &oem_clock,
     };
     if (programmer_open(programmer, &options, &error) != 0)

@@ -35,8 +35,10 @@ extern const struct clock oem_clock;
 void oem_make(struct oem *oem, const char *directory);
 void oem_free(struct oem *oem);
 
-/* Opens a programmer on `directory`. */
+/* Opens a programmer on `directory`, with its keys in a TPM if `tpm` is not NULL. */
 void oem_open_programmer(struct programmer *programmer, const char *directory);
+void oem_open_programmer_with(struct programmer *programmer, const char *directory,
+                              const char *tpm);
 
 /* Runs a control method; NULL and `error` when it is refused. `params` is taken over. */
 json_t *oem_call(struct programmer *programmer, control_method_function *method, json_t *params,
