@@ -4,7 +4,7 @@
 # fresh each time, and every process started here ends with the script.
 #
 #   UNITS   how many chips (default 4)
-#   SITES   how many targets the programmer drives at once (default: as many as units, at most 4)
+#   SITES   sockets of the line, each going on by itself (default: as many as units, at most 4)
 #   BUILD   build folder (default build)
 #   DEMO    where to work (default demo)
 set -euo pipefail
@@ -40,6 +40,43 @@ stop_boards() {
     local option
     for option in "${boards[@]}"; do
         if [ "$option" != --board ]; then line_stop "$(basename "$option")"; fi
+    done
+}
+
+# A file of sites; what is in the socket of each is what $LINE/socket-N leads to.
+write_sites() {
+    local site
+    for ((site = 1; site <= SITES; site++)); do
+        jq -n --arg name "site-$site" --arg dir "$LINE/socket-$site" \
+            '{name: $name, debug: "unix:\($dir)/debug", uart: "unix:\($dir)/uart"}'
+    done | jq -s '{sites: .}' >"$LINE/sites.json"
+    export NUSEC_SITES=$LINE/sites.json
+}
+
+# plug <site> <number of the board>: a blank one, into an empty socket.
+plug() {
+    line_start_board "board-$2"
+    ln -sfn "$LINE/board-$2" "$LINE/socket-$1"
+}
+
+# The hands of the line, until no blank board is left: takes out what is done, puts the next one in.
+operate() { # job
+    local next=$((SITES + 1)) site made
+    local -a taken=() inside=()
+    for ((site = 1; site <= SITES; site++)); do inside[site]=$site taken[site]=0; done
+    while [ "$next" -le "$UNITS" ]; do
+        for ((site = 1; site <= SITES && next <= UNITS; site++)); do
+            made=$(nusec job report "$1" --json | jq --arg site "site-$site" \
+                '[.units[] | select(.state == "done" and .site == $site)] | length')
+            if [ "$made" -gt "${taken[site]}" ]; then
+                line_stop "board-${inside[site]}"
+                rm -f "$LINE/socket-$site"
+                plug "$site" "$next"
+                inside[site]=$next taken[site]=$made
+                next=$((next + 1))
+            fi
+        done
+        sleep 0.5
     done
 }
 
@@ -146,6 +183,7 @@ check_job_is_full() {
 }
 
 if [ "$UNITS" -lt 1 ] || [ "$SITES" -lt 1 ]; then fail "UNITS and SITES are at least 1"; fi
+if [ "$SITES" -gt "$UNITS" ]; then SITES=$UNITS; fi
 trap line_stop_all EXIT
 trap 'exit 130' INT TERM
 line_create
@@ -167,13 +205,16 @@ nusec job show "$job"
 step "CM: import the package"
 nusec package import "$LINE/$job.package"
 
-step "CM: make $UNITS units, $SITES at a time"
-for ((made = 0; made < UNITS; made += batch)); do
-    batch=$((UNITS - made < SITES ? UNITS - made : SITES))
-    start_boards "$made" "$batch"
-    nusec produce "$job" "${boards[@]}"
-    stop_boards
-done
+step "CM: make $UNITS units, the line runs at $SITES sites"
+write_sites
+for ((site = 1; site <= SITES; site++)); do plug "$site" "$site"; done
+operate "$job" &
+operator=$!
+# a unit that fails leaves its board in and the job short: not for ever
+timeout $((120 + 60 * UNITS)) nusec produce "$job" --continuous || fail "the line did not finish its job"
+kill "$operator" 2>/dev/null || true
+wait "$operator" 2>/dev/null || true
+for ((number = 1; number <= UNITS; number++)); do line_stop "board-$number"; done
 
 step "Checks: identities"
 check_certificates "$job"

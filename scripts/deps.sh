@@ -10,12 +10,12 @@ PACKAGES=(
     cmake ninja-build pkg-config gcc libc6-dev dpkg-dev xxd
     # host libraries
     libssl-dev openssl libevent-dev libcurl4-openssl-dev libjansson-dev libcbor-dev libsqlite3-dev
-    sqlite3 libp11-kit-dev softhsm2 libgfshare-dev
+    sqlite3 libp11-kit-dev softhsm2 libgfshare-dev libtss2-dev
     # firmware and its emulator
     gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
     # tests, checks, fuzzing, bench
-    libcmocka-dev bats valgrind clang clang-format clang-tidy libclang-rt-14-dev golang-cfssl
-    libengine-pkcs11-openssl curl jq procps mandoc shellcheck
+    libcmocka-dev bats faketime valgrind clang clang-format clang-tidy libclang-rt-14-dev golang-cfssl
+    libengine-pkcs11-openssl swtpm swtpm-tools curl jq procps mandoc shellcheck wrk
 )
 
 missing() {

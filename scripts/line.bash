@@ -125,7 +125,44 @@ line_start_server() {
     line_wait server 20 nusec whoami
 }
 
-# line_start_programmer [launcher]
+# line_certify_swtpm <name>: before its first start; its maker's certificates are then in
+# $LINE/NAME-ca/ISSUER.pem and ROOT.pem.
+line_certify_swtpm() {
+    local ca=$LINE/$1-ca
+    mkdir -p "$LINE/$1" "$ca"
+    printf '%s\n' "statedir = $ca" "signingkey = $ca/key.pem" "issuercert = $ca/ISSUER.pem" \
+        "certserial = $ca/serial" >"$ca/ca.conf"
+    printf '%s\n' "--platform-manufacturer nusec" "--platform-version 1" "--platform-model line" \
+        >"$ca/ca.options"
+    printf '%s\n' "create_certs_tool = /usr/bin/swtpm_localca" \
+        "create_certs_tool_config = $ca/ca.conf" "create_certs_tool_options = $ca/ca.options" \
+        >"$ca/setup.conf"
+    swtpm_setup --tpm2 --tpmstate "$LINE/$1" --create-ek-cert --config "$ca/setup.conf" \
+        --logfile "$LINE/log/$1-setup.log"
+    mv "$ca/swtpm-localca-rootca-cert.pem" "$ca/ROOT.pem"
+}
+
+# line_connects <socket...>: somebody listens at each, which is later than that it is there.
+line_connects() {
+    perl -MIO::Socket::UNIX -e '
+        for my $path (@ARGV) { IO::Socket::UNIX->new(Peer => $path) or exit 1; }' "$@"
+}
+
+# line_start_swtpm <name>: a software TPM with its state in $LINE/NAME, a new one if there is none;
+# LINE_TPM=$(line_tpm NAME) makes the programmer use it.
+line_start_swtpm() {
+    mkdir -p "$LINE/$1"
+    line_start "$1" swtpm socket --tpm2 --tpmstate "dir=$LINE/$1" \
+        --server "type=unixio,path=$LINE/$1.sock" --ctrl "type=unixio,path=$LINE/$1.sock.ctrl" \
+        --flags not-need-init,startup-clear
+    line_wait "$1" 20 line_connects "$LINE/$1.sock.ctrl" "$LINE/$1.sock"
+}
+
+line_tpm() {
+    echo "swtpm:path=$LINE/$1.sock"
+}
+
+# line_start_programmer [launcher]: with LINE_TPM its keys are in that TPM.
 line_start_programmer() {
     local program=(nusec-programmer)
     if [ "${1:-}" = launcher ]; then
@@ -133,13 +170,15 @@ line_start_programmer() {
             --program "$BIN/nusec-programmer" --)
     fi
     line_start programmer "${program[@]}" run --state "$LINE/programmer" \
-        --socket "$LINE/programmer.sock" --pin-file "$LINE/programmer.pin" --server "$LINE_URL"
+        --socket "$LINE/programmer.sock" --pin-file "$LINE/programmer.pin" --server "$LINE_URL" \
+        ${LINE_TPM:+--tpm "$LINE_TPM"}
     line_wait programmer 20 nusec programmer status
 }
 
-# line_prepare: certificate, anchors, package key, signed software; then under the launcher.
+# line_prepare [prepare options]: certificate, anchors, package key, signed software; then under the
+# launcher.
 line_prepare() {
-    nusec programmer prepare --name line-1 --software "$BIN/nusec-programmer" &&
+    nusec programmer prepare --name line-1 --software "$BIN/nusec-programmer" "$@" &&
         line_stop programmer && line_start_programmer launcher
 }
 
@@ -153,7 +192,7 @@ line_upload() {
 
 # line_order qemu|native <count> [job create options]: firmware, job and package for the programmer
 # that is called $LINE_PROGRAMMER (line-1); prints the job. With LINE_FIRMWARE=1 the job installs
-# bootloader and application, else it ends at the identity.
+# bootloader and application ($LINE_APPLICATION instead of the sample), else it ends at the identity.
 line_order() {
     local family=AN505-M23 images=$FIRMWARE count=$2 firmware bl2 bl3 programmer job
     if [ "$1" = native ]; then
@@ -164,7 +203,7 @@ line_order() {
     firmware=$(line_upload "$images/devauth.bin" devauth "$family" 0.1.0) || return
     if [ "${LINE_FIRMWARE:-0}" = 1 ]; then
         bl2=$(line_upload "$images/bootloader.bin" bl2 "$family" 0.1.0 --counter 1) || return
-        bl3=$(line_upload "$images/application.bin" bl3 "$family" 1.0.0 --counter 1) || return
+        bl3=$(line_upload "${LINE_APPLICATION:-$images/application.bin}" bl3 "$family" 1.0.0 --counter 1) || return
         set -- --bl2 "$bl2" --bl3 "$bl3" "$@"
     fi
     programmer=$(nusec programmer list --json |

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/signer.h"
 #include "board/devauth_image.h"
+#include "cli/firmware.h"
 #include "crypto/crypto.h"
 #include "hsm/agreement.h"
 #include "hsm/gcm.h"
@@ -225,26 +226,20 @@ static int open_package(struct setup *setup, const json_t *answer, struct load_j
 static int upload_image(struct setup *setup, struct error *error) {
     struct buffer image = {0};
     struct devauth_image_header header;
-    struct http_answer answer = {0};
-    char path[128];
     int result = -1;
-    if (file_read(setup->image_path, 1u << 20, &image, error) != 0 ||
+    if (file_read(setup->image_path, FIRMWARE_LIMIT, &image, error) != 0 ||
         devauth_image_parse(buffer_bytes(&image), &header) != STATUS_OK) {
         buffer_free(&image);
         return error_set(error, ERROR_BAD_REQUEST, "%s is no DevAuth image", setup->image_path);
     }
-    memcpy(setup->family, header.family, sizeof header.family);
-    snprintf(path, sizeof path, "/v1/firmware?kind=devauth&family=%s&version=0.1.0", setup->family);
-    if (http_client_send(setup->admin, "POST", path, "application/octet-stream",
-                         buffer_bytes(&image), &answer, error) == 0) {
-        json_t *object = json_parse_object(buffer_bytes(&answer.body), error);
-        result = object == NULL
-                     ? -1
-                     : text_member(object, "id", setup->image_id, sizeof setup->image_id, error);
-        json_decref(object);
-    }
-    http_answer_clear(&answer);
     buffer_free(&image);
+    memcpy(setup->family, header.family, sizeof header.family);
+    const struct firmware_upload upload = {
+        .path = setup->image_path, .kind = "devauth", .family = setup->family, .version = "0.1.0"};
+    json_t *stored = firmware_upload(setup->admin, &upload, error);
+    if (stored != NULL)
+        result = text_member(stored, "id", setup->image_id, sizeof setup->image_id, error);
+    json_decref(stored);
     return result;
 }
 

@@ -14,6 +14,7 @@ LINE_PORT=${PORT:-18643}
 . tests/bench/baselines.bash
 . tests/bench/unit_times.bash
 . tests/bench/install_rate.bash
+. tests/bench/gang.bash
 CERTIFICATES=${CERTIFICATES:-6000}
 
 for tool in cfssl wrk softhsm2-util jq; do
@@ -63,12 +64,22 @@ signing() {
         "boot keys made            \(.made)"' <<<"$rates"
 }
 
+# What is written down of a step, beside the step. An issuance has four such steps.
+recording() {
+    local costs
+    costs=$(record_cost "$LINE/record.db")
+    echo "== ledger and events, microseconds of processor time"
+    jq -r '"a reservation \(.step_us), of it ledger entry and event \(.record_us), \(.record_us / .step_us * 100 | round) %"' <<<"$costs"
+}
+
 line_create
 line_init_server
 line_start_server
-[ -n "${ONLY_UNITS:-}" ] || { issuing && echo && signing; }
+[ -n "${ONLY_UNITS:-}" ] || { issuing && echo && signing && echo && recording; }
 echo
 unit_times
+echo
+gang
 echo
 install_rates
 echo

@@ -109,7 +109,15 @@ finish_unit() { # job board
     expect_counts "$job" 1 1
 }
 
-@test "the ledger of a restored programmer disk is noticed" {
+# restart_programmer_with <directory>: as its state directory, the old one is gone.
+restart_programmer_with() {
+    line_stop programmer
+    rm -rf "$LINE/programmer"
+    cp -a "$1" "$LINE/programmer"
+    line_start_programmer launcher
+}
+
+@test "an older copy of the programmer's disk is named, and a second programmer with a copy" {
     local job
     job=$(import_job 3)
     native_board board-l1
@@ -119,11 +127,33 @@ finish_unit() { # job board
     line_start_programmer launcher
     expect 0 nusec produce "$job" --board "$LINE/board-l1"
     line_stop programmer
-    rm -rf "$LINE/programmer"
-    mv "$LINE/programmer.old" "$LINE/programmer"
-    line_start_programmer launcher
+    cp -a "$LINE/programmer" "$LINE/programmer.new"
+    restart_programmer_with "$LINE/programmer.old"
+    expect_error 57 programmer_rolled_back nusec produce "$job" --board "$LINE/board-l2"
+    expect_counts "$job" 1 2
+    # the one that was copied is told as well
+    restart_programmer_with "$LINE/programmer.new"
     run nusec produce "$job" --board "$LINE/board-l2" --json
     [ "$status" -ne 0 ]
-    [[ $output == *ledger_diverged* ]]
+    [ "$(report_field "$job" .job.state)" = stopped ]
     expect_counts "$job" 1 2
+}
+
+@test "an older copy of the server's database is named" {
+    local job
+    job=$(import_job 3)
+    native_board board-d1
+    native_board board-d2
+    line_stop server
+    cp -a "$LINE/server" "$LINE/server.old"
+    line_start_server
+    expect 0 nusec produce "$job" --board "$LINE/board-d1"
+    line_stop server
+    rm -rf "$LINE/server"
+    mv "$LINE/server.old" "$LINE/server"
+    line_start_server
+    line_stop programmer
+    line_start_programmer launcher
+    expect_error 58 server_rolled_back nusec produce "$job" --board "$LINE/board-d2"
+    [ "$(report_field "$job" .job.state)" = stopped ]
 }

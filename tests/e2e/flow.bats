@@ -94,6 +94,36 @@ setup() {
     expect_certified "$listed"
 }
 
+@test "a paused job makes nothing until it is resumed, a closed one never again" {
+    local other
+    other=$(import_job 2)
+    native_board held
+    expect 0 nusec job pause "$other" --reason "line audit"
+    run nusec produce "$other" --board "$LINE/held" --json
+    [ "$status" -ne 0 ]
+    [[ $output == *job_paused* ]]
+    expect_counts "$other" 0 2
+    expect 0 nusec job resume "$other"
+    expect 0 nusec produce "$other" --board "$LINE/held"
+    expect_counts "$other" 1 1
+    expect 2 nusec job close "$other" </dev/null
+    expect 0 nusec job close "$other" --yes
+    native_board late
+    run nusec produce "$other" --board "$LINE/late" --json
+    [ "$status" -ne 0 ]
+    [[ $output == *job_closed* ]]
+    [ "$(nusec job show "$other" --json | jq -r '"\(.state) \(.used) \(.remaining) \(.recalled)"')" = \
+        "closed 1 0 1" ]
+    expect 30 nusec job resume "$other"
+    # The report in its other formats says the same.
+    [ "$(nusec job report "$other" --format csv | tail -n +2 | cut -d, -f3)" = '"identified"' ]
+    nusec job report "$other" --format junit >"$LINE/report.xml"
+    grep -q 'tests="1" failures="0" skipped="0"' "$LINE/report.xml"
+    grep -q '<property name="recalled" value="1"/>' "$LINE/report.xml"
+    run nusec job report "$other" --format pdf
+    [ "$status" -eq 2 ]
+}
+
 @test "two jobs at once keep their counts apart" {
     local a b
     a=$(import_job 1)
@@ -156,9 +186,20 @@ setup() {
     local other id
     other=$(import_job 1)
     id=$(nusec programmer list --json | jq -r '.programmers[0].id')
-    expect 0 nusec programmer revoke "$id"
+    expect 2 nusec programmer revoke "$id" </dev/null # nobody to ask
+    expect 0 nusec programmer revoke "$id" --reason "test" --yes --json
+    [ "$(jq -r --arg job "$job" '.jobs[] | select(.job_id == $job) | .units.identified' <<<"$output")" = \
+        "$(report_field "$job" .counts.identified)" ]
+    [ "$(jq -r '.uids | length' <<<"$output")" -gt 0 ]
+    [ "$(jq -r .state <<<"$output")" = revoked ]
     native_board too-late
     run nusec produce "$other" --board "$LINE/too-late" --json
     [ "$status" -ne 0 ]
     expect_counts "$other" 0 1
+}
+
+@test "the benchmark's load still works: certificates for chips that are none" {
+    mkdir -p "$LINE/load"
+    expect 0 issue_load "$LINE_URL" "$NUSEC_PROFILE" "$LINE/load" "$FIRMWARE/devauth.bin" 20 2
+    [ "$(jq -r '.per_second > 0' <<<"$output")" = true ]
 }

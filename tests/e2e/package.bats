@@ -185,3 +185,41 @@ jobs_imported() {
     line_start_server
     expect 0 import "$LINE/$job.package"
 }
+
+@test "rotation of the package key" {
+    local before after imported epoch
+    imported=$(import_job 1)
+    before=$(line_order native 1)
+    epoch=$(nusec programmer status --json | jq .epoch)
+    expect 0 nusec programmer rotate --json
+    [ "$(jq .epoch <<<"$output")" = $((epoch + 1)) ]
+    [ "$(nusec programmer status --json | jq .epoch)" = $((epoch + 1)) ]
+    # a package under the old key is of no use any more, a new one is
+    expect_error 21 wrong_epoch nusec package import "$LINE/$before.package"
+    expect 0 nusec job export "$before" --output "$LINE/again.package"
+    expect 0 nusec package import "$LINE/again.package"
+    # what was imported before goes on, also after a restart
+    line_stop programmer
+    line_start_programmer launcher
+    native_board rotated
+    expect 0 nusec produce "$imported" --board "$LINE/rotated"
+    expect 0 nusec programmer list
+    [[ $output == *"KEY AGREED"* ]]
+}
+
+@test "a job whose end is moved" {
+    local job old new
+    job=$(import_job 1 --expires +1d)
+    old=$(nusec job show "$job" --json | jq .expires)
+    expect_error 3 bad_request nusec job extend "$job" --expires 2020-01-01
+    expect 0 nusec job extend "$job" --expires +9d
+    new=$(nusec job show "$job" --json | jq .expires)
+    [ "$new" -gt "$old" ]
+    # the programmer goes by the package it has, until it gets another
+    [ "$(nusec programmer status --json | jq --arg job "$job" '.jobs[] | select(.id == $job) | .expires')" = "$old" ]
+    expect 0 nusec job export "$job" --output "$LINE/extended.package"
+    expect 0 nusec package import "$LINE/extended.package"
+    [ "$(nusec programmer status --json | jq --arg job "$job" '.jobs[] | select(.id == $job) | .expires')" = "$new" ]
+    native_board extended
+    expect 0 nusec produce "$job" --board "$LINE/extended"
+}
