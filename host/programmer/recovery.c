@@ -59,18 +59,6 @@ int recovery_record(struct job *job, struct server *server, struct job_unit *uni
     return failed;
 }
 
-/* Whether the server ever saw the reservation is not known: asking again finds it or makes it. */
-static int reservation_settle(struct job *job, struct server *server, struct job_unit *unit,
-                              struct error *error) {
-    struct server_reservation reservation;
-    if (server_reserve(server, &job->package, unit->uid, unit->attempt, NULL, &reservation,
-                       error) == 0)
-        return job_journal_reserved(job->journal, unit, reservation.unit_id, error);
-    if (error->code == ERROR_OFFLINE)
-        return -1;
-    return job_journal_refused(job->journal, unit, error_name(error->code), error);
-}
-
 /* docs/formats/database.md: what the server calls the unit, whether it has answered or not. */
 static void unit_id_make(const struct job *job, struct job_unit *unit) {
     uint8_t input[PACKAGE_TEXT_MAX + JOB_UID_SIZE + 4];
@@ -82,6 +70,42 @@ static void unit_id_make(const struct job *job, struct job_unit *unit) {
     write_u32be(&writer, unit->attempt);
     crypto_sha256(writer_bytes(&writer), digest);
     hex_encode(bytes_of(digest, UNIT_ID_SIZE), unit->unit_id);
+}
+
+static int failure_noted(struct job *job, struct job_unit *unit, struct error *error) {
+    char unit_id[JOB_UNIT_ID_MAX + 1];
+    memcpy(unit_id, unit->unit_id, sizeof unit_id);
+    if (job_journal_reserved(job->journal, unit, unit_id, error) != 0 ||
+        job_journal_failed(job->journal, unit, INTERRUPTED_STEP, INTERRUPTED_REASON, 0, error) != 0)
+        return -1;
+    return job_journal_reported(job->journal, unit, error);
+}
+
+int recovery_refused(struct job *job, struct server *server, struct job_unit *unit,
+                     enum error_code refusal, struct error *error) {
+    const struct server_outcome outcome = {
+        .state = "failed", .step = INTERRUPTED_STEP, .reason = INTERRUPTED_REASON};
+    bool is_counted = false;
+    unit_id_make(job, unit);
+    if (server_report(server, unit->unit_id, &outcome, SERVER_PATIENCE_PROMPT_MS, &is_counted,
+                      error) == 0)
+        return failure_noted(job, unit, error);
+    unit->unit_id[0] = '\0';
+    if (error->code != ERROR_NOT_FOUND)
+        return -1;
+    return job_journal_refused(job->journal, unit, error_name(refusal), error);
+}
+
+/* Whether the server ever saw the reservation is not known: asking again finds it or makes it. */
+static int reservation_settle(struct job *job, struct server *server, struct job_unit *unit,
+                              struct error *error) {
+    struct server_reservation reservation;
+    if (server_reserve(server, &job->package, unit->uid, unit->attempt, NULL, &reservation,
+                       error) == 0)
+        return job_journal_reserved(job->journal, unit, reservation.unit_id, error);
+    if (error->code == ERROR_OFFLINE)
+        return -1;
+    return recovery_refused(job, server, unit, error->code, error);
 }
 
 /* A unit that was scrapped before the server had answered its reservation: if the server has it, it

@@ -8,8 +8,10 @@
  *                                            count comes back, the chip starts anew
  *   recorded                                 the unit record is sent again; one that has grown too
  *                                            old for the server is made anew when the chip comes
- * back identified or secured, job with firmware left open likewise issued left open: the chip may
- * have its identity; it resumes when it comes back (unit.h)
+ *                                            back
+ *   identified or secured, job with firmware left open likewise
+ *   issued                                   left open: the chip may have its identity; it resumes
+ *                                            when it comes back (unit.h)
  */
 #ifndef NUSEC_PROGRAMMER_RECOVERY_H
 #define NUSEC_PROGRAMMER_RECOVERY_H
@@ -29,6 +31,13 @@ int recovery_report(struct job *job, struct server *server, struct job_unit *uni
  * it is not kept any more, ERROR_ALTERED if it is not the one in the journal. */
 int recovery_record(struct job *job, struct server *server, struct job_unit *unit,
                     const struct server_line *line, long patience_ms, struct error *error);
+
+/* The server refuses the reservation of a RESERVING unit. It may hold one all the same: an earlier
+ * answer was lost, and since then the job has expired, or has another package. A unit that it holds
+ * has failed there and here, one that it never heard of gives its count back; without an answer
+ * (-1) the unit stays counted, until the server says. */
+int recovery_refused(struct job *job, struct server *server, struct job_unit *unit,
+                     enum error_code refusal, struct error *error);
 
 /* Tells the server of a SCRAPPED unit and notes the answer. One try. */
 int recovery_scrap(struct job *job, struct server *server, struct job_unit *unit,

@@ -1,4 +1,4 @@
-/* scrap: units that the line gives up, at every point, with and without the server. */
+/* scrap and recovery: units that the line gives up, at every point, with and without the server. */
 #include "programmer/programmer.h"
 
 #include "base/json.h"
@@ -247,6 +247,47 @@ static void test_reservation_refused(void **state) {
     expect_scrapped(fixture, false);
 }
 
+/* The server's answer to the reservation was lost, and meanwhile the job is not what it was. */
+static void repeat_refused(struct fixture *fixture, bool known, bool report_lost) {
+    struct server_reservation reservation;
+    struct job_numbers numbers;
+    struct error error;
+    unit_make(fixture, JOB_UNIT_RESERVING);
+    if (known)
+        assert_int_equal(server_reserve(fixture->programmer.server, &fixture->job->package, uid_1,
+                                        1, NULL, &reservation, &error),
+                         0);
+    fake_server.token[0] ^= 1;
+    if (report_lost) {
+        fake_server.fault = FAKE_ANSWER_LOST;
+        fake_server.fault_call = fake_server.calls + 2;
+        fake_server.fault_span = 1;
+        assert_int_equal(recovery_run(fixture->job, fixture->programmer.server, &error), -1);
+        job_journal_numbers(fixture->job->journal, &numbers);
+        assert_int_equal(numbers.remaining, COUNT - 1); /* until the server has said */
+    }
+    recover(fixture);
+    job_journal_numbers(fixture->job->journal, &numbers);
+    assert_int_equal(numbers.remaining, COUNT);
+    assert_int_equal(numbers.open + numbers.unreported, 0);
+    assert_int_equal(fake_server.used, 0);
+    assert_int_equal(unit_now(fixture).state, known ? JOB_UNIT_FAILED : JOB_UNIT_REFUSED);
+    if (known)
+        assert_int_equal(fake_server.units[0].state, FAKE_FAILED);
+}
+
+static void test_repeat_refused(void **state) {
+    repeat_refused(*state, true, false);
+}
+
+static void test_repeat_refused_and_lost(void **state) {
+    repeat_refused(*state, true, true);
+}
+
+static void test_never_heard_of_and_refused(void **state) {
+    repeat_refused(*state, false, false);
+}
+
 static void test_failed_before(void **state) {
     struct fixture *fixture = *state;
     struct error error;
@@ -379,6 +420,9 @@ int main(void) {
         TEST(test_reservation_without_answer),
         TEST(test_reservation_never_heard_of),
         TEST(test_reservation_refused),
+        TEST(test_repeat_refused),
+        TEST(test_repeat_refused_and_lost),
+        TEST(test_never_heard_of_and_refused),
         TEST(test_failed_before),
         TEST(test_server_away),
         TEST(test_answer_lost),

@@ -146,7 +146,7 @@ static int reservation_ask(struct unit *unit, struct error *error) {
     /* Without an answer, or under another serial number, the reservation may stand: it stays
      * counted until the server says. */
     if (error->code != ERROR_OFFLINE && error->code != ERROR_CONFLICT &&
-        job_journal_refused(job->journal, &unit->record, error_name(error->code), &unused) != 0)
+        recovery_refused(job, unit->order->server, &unit->record, error->code, &unused) != 0)
         log_error_event("unit.refused", &unused);
     return -1;
 }

@@ -148,14 +148,20 @@ static struct fake_unit *unit_latest(const uint8_t uid[16]) {
     return NULL;
 }
 
-struct fake_unit *fake_unit_of(const char *unit_id) {
+static struct fake_unit *unit_of(const char *unit_id) {
     uint8_t id[16];
     assert_int_equal(hex_decode(unit_id, id, sizeof id), 0);
     for (size_t i = 0; i < fake_server.unit_count; i++)
         if (memcmp(fake_server.units[i].id, id, 16) == 0)
             return &fake_server.units[i];
-    fail_msg("the programmer asked for unit %s, which was never reserved", unit_id);
     return NULL;
+}
+
+struct fake_unit *fake_unit_of(const char *unit_id) {
+    struct fake_unit *unit = unit_of(unit_id);
+    if (unit == NULL)
+        fail_msg("the programmer asked for unit %s, which was never reserved", unit_id);
+    return unit;
 }
 
 int fake_line_take(const struct server_line *line, struct error *error) {
@@ -339,12 +345,13 @@ int server_report(struct server *server, const char *unit_id, const struct serve
     int failed = fake_call_begin(error);
     if (failed == 0)
         failed = fake_line_take(outcome->line, error);
-    if (failed == 0 && fake_server.unit_count == 0)
+    struct fake_unit *unit = unit_of(unit_id);
+    if (failed == 0 && unit == NULL)
         failed = error_set(error, ERROR_NOT_FOUND, "there is no such unit");
     if (failed == 0)
-        failed = report(fake_unit_of(unit_id), outcome, error);
+        failed = report(unit, outcome, error);
     if (failed == 0)
-        *is_counted = fake_unit_of(unit_id)->counted;
+        *is_counted = unit->counted;
     return fake_call_end(failed, error);
 }
 
