@@ -353,6 +353,14 @@ static int look(struct watch *watch, struct http_client **server, const char *pa
     return 0;
 }
 
+/* Whoever watches a job of a million units may not keep the server busy with it: at least four
+ * times as long as the answer took. */
+static unsigned pause_after(uint64_t look_us) {
+    unsigned pause = (unsigned)(4 * look_us / 1000000);
+
+    return pause > arguments.interval ? pause : (unsigned)arguments.interval;
+}
+
 static int watch_job(const struct option_list *operands, struct error *error) {
     struct watch watch = {.drawn = 0};
     struct http_client *server = NULL;
@@ -365,9 +373,11 @@ static int watch_job(const struct option_list *operands, struct error *error) {
     (void)snprintf(path, sizeof(path), "%s?units=0", base != NULL ? base : "");
     free(base);
     while (result == 0 && !watch.is_over) {
+        uint64_t begin = clock_monotonic_us();
+
         result = look(&watch, &server, path, error);
         if (result == 0 && !watch.is_over)
-            (void)sleep((unsigned)arguments.interval);
+            (void)sleep(pause_after(clock_monotonic_us() - begin));
     }
     http_client_free(server);
     return result == 0 && watch.is_short ? COMMAND_EXIT_UNITS_FAILED : result;

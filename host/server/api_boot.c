@@ -107,7 +107,8 @@ static int finish_record(struct api_call *call, struct error *error) {
     json_t *object = json_pack("{s:s, s:I}", "state", unit_state_name(UNIT_DONE), "remaining",
                                (json_int_t)record->write.remaining);
 
-    metrics_count(&call->worker->metrics->done);
+    if (!record->write.is_repeated)
+        metrics_count(&call->worker->metrics->done);
     return api_reply_json(call, 200, object, error) == API_DONE ? 0 : -1;
 }
 

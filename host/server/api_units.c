@@ -33,7 +33,8 @@ static int finish_reserve(struct api_call *call, struct error *error) {
     writer_init(&writer, subject, sizeof subject);
     certificate_write_subject(&writer, reservation->uid);
     subject_text = base64_encode(writer_bytes(&writer));
-    metrics_count(&call->worker->metrics->reservations);
+    if (!reservation->is_repeated)
+        metrics_count(&call->worker->metrics->reservations);
     hex_encode(bytes_of(reservation->unit.id, UNIT_ID_SIZE), unit_id);
     hex_encode(bytes_of(reservation->unit.nonce, 32), nonce);
     buffer_print(&call->reply,
@@ -217,7 +218,8 @@ static int finish_status(struct api_call *call, struct error *error) {
 
     if (take_refusal(call, &status->refusal, error) != 0)
         return -1;
-    count_end(call->worker->metrics, status->event);
+    if (!status->is_repeated)
+        count_end(call->worker->metrics, status->event);
     return reply_end(call, &status->unit, status->remaining, error);
 }
 
@@ -284,7 +286,8 @@ enum api_result api_unit_status(struct api_call *call, struct error *error) {
 static int finish_scrap(struct api_call *call, struct error *error) {
     const struct store_scrap *scrap = call->operation;
 
-    metrics_count(&call->worker->metrics->scrapped);
+    if (!scrap->is_repeated)
+        metrics_count(&call->worker->metrics->scrapped);
     return reply_end(call, &scrap->unit, scrap->remaining, error);
 }
 

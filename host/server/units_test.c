@@ -151,6 +151,50 @@ static void identify(struct test_chip *chip) {
     assert_int_equal(test_status(&programmer, chip, "identified", &error), 200);
 }
 
+/* A counter's value as a monitoring system reads it. */
+static long long metric(const char *name) {
+    struct http_answer answer;
+    char wanted[64];
+
+    if (http_client_send(world.admin, "GET", "/metrics", NULL, bytes_of(NULL, 0), &answer,
+                         &error) != 0)
+        fail_msg("%s", error.message);
+    assert_non_null(strstr(answer.content_type, "application/openmetrics-text"));
+    assert_string_equal(buffer_text(&answer.body) + answer.body.size - 6, "# EOF\n");
+    (void)snprintf(wanted, sizeof wanted, "\nnusec_%s_total ", name);
+    const char *found = strstr(buffer_text(&answer.body), wanted);
+    long long value = found != NULL ? strtoll(found + strlen(wanted), NULL, 10) : -1;
+    if (value < 0)
+        fail_msg("no counter %s", name);
+    http_answer_clear(&answer);
+    return value;
+}
+
+/* Every answer may be lost and asked for again; what happened once is counted once. */
+static void repeats_are_not_measured(void **state) {
+    long long reservations = metric("reservations");
+    long long identified = metric("units_identified");
+    long long failed = metric("units_failed");
+    struct test_chip chips[2];
+    struct test_job job;
+
+    (void)state;
+    active_job(2, &job);
+    test_chip_make(&chips[0]);
+    test_chip_make(&chips[1]);
+    test_unit(&programmer, &job, &chips[0]);
+    assert_int_equal(test_status(&programmer, &chips[0], "identified", &error), 200);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(test_reserve(&programmer, &job, &chips[1], 1, &error), 201);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(test_status(&programmer, &chips[1], "failed", &error), 200);
+    assert_int_equal(metric("reservations"), reservations + 2);
+    assert_int_equal(metric("units_identified"), identified + 1);
+    assert_int_equal(metric("units_failed"), failed + 1);
+    test_chip_free(&chips[0]);
+    test_chip_free(&chips[1]);
+}
+
 /* The programmer may have forgotten it by the time the unit ends: the reservation carries it. */
 static void the_serial_number_of_a_board_stands(void **state) {
     const char *repeated = "SELECT count(*) FROM events WHERE type='unit.serial_repeated'";
@@ -1214,6 +1258,7 @@ static void a_cm_operator_sees_its_own_jobs_only(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unit_becomes_identified),
+        cmocka_unit_test(repeats_are_not_measured),
         cmocka_unit_test(the_serial_number_of_a_board_stands),
         cmocka_unit_test(the_report_adds_up),
         cmocka_unit_test(a_job_gets_another_end),

@@ -263,7 +263,8 @@ int store_record_accept(struct store_db *db, void *context, struct error *error)
         unit_of_programmer(db, answer->unit_id, answer->programmer_id, &unit, &job, error) != 0)
         return -1;
     record->remaining = store_job_remaining(&job);
-    if (known == 1)
+    record->is_repeated = known == 1;
+    if (record->is_repeated)
         return 0;
     if (check_step(&unit, &job, answer->step, error) != 0 ||
         store_unit_check_certificate(db, &unit, error) != 0 ||

@@ -97,6 +97,7 @@ struct store_record {
     uint64_t milliseconds;
     struct store_line line;
     /* results */
+    bool is_repeated;
     uint64_t remaining;
 };
 /* A write function: the unit is DONE. ERROR_CONFLICT also for another serial number. */

@@ -95,6 +95,7 @@ struct store_reservation {
     uint64_t now;
     /* results */
     struct store_unit unit;
+    bool is_repeated; /* nothing has changed: the first request's answer, once more */
     uint64_t remaining;
     struct error refusal;
 };
@@ -180,6 +181,7 @@ struct store_status {
     uint64_t now;
     /* results */
     struct store_unit unit;
+    bool is_repeated;
     uint64_t remaining;
     struct error refusal;
 };
@@ -197,6 +199,7 @@ struct store_scrap {
     uint64_t now;
     /* results */
     struct store_unit unit;
+    bool is_repeated;
     uint64_t remaining;
 };
 

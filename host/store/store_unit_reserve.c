@@ -171,6 +171,7 @@ static int repeat(struct store_db *db, struct store_reservation *reservation,
         return error_set(error, ERROR_WRONG_STATE, "a later attempt took this one's place");
     if (reservation->unit.state != UNIT_RESERVED)
         return check_earlier(&reservation->unit, reservation, error);
+    reservation->is_repeated = true;
     reservation->remaining = store_job_remaining(job);
     return unit_take_line(db, &reservation->unit, &reservation->line, reservation->now, error);
 }

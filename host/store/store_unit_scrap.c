@@ -70,9 +70,9 @@ int store_unit_scrap(struct store_db *db, void *context, struct error *error) {
         return error_set(error, ERROR_NOT_FOUND, "the job has no unit of that UID");
     if (found < 0)
         return -1;
-    if (scrap->unit.state != UNIT_SCRAPPED &&
-        (check_scrap(&scrap->unit, &job, error) != 0 ||
-         unit_scrap(db, &job, &scrap->unit, &scrapping, error) != 0))
+    scrap->is_repeated = scrap->unit.state == UNIT_SCRAPPED;
+    if (!scrap->is_repeated && (check_scrap(&scrap->unit, &job, error) != 0 ||
+                                unit_scrap(db, &job, &scrap->unit, &scrapping, error) != 0))
         return -1;
     scrap->remaining = store_job_remaining(&job);
     return 0;

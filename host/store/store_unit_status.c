@@ -112,7 +112,8 @@ int store_unit_status(struct store_db *db, void *context, struct error *error) {
     if (unit_of_programmer(db, status->unit_id, status->programmer_id, &status->unit, &job,
                            error) != 0)
         return -1;
-    if (is_known(status)) {
+    status->is_repeated = is_known(status);
+    if (status->is_repeated) {
         status->remaining = store_job_remaining(&job);
         return unit_take_line(db, &status->unit, &status->line, status->now, error);
     }
