@@ -112,13 +112,22 @@ static int rma(const struct option_list *operands, struct error *error) {
 }
 
 static int revoke(const struct option_list *operands, struct error *error) {
-    char *path = command_path("/v1/devices/%s/revoke", operands->items[0]);
+    const char *uid = operands->items[0];
+    char question[192];
+
+    (void)snprintf(question, sizeof(question),
+                   "The certificate of %s will be revoked, for good: from then on nothing that\n"
+                   "belongs to you trusts the chip, and it gets no firmware any more.",
+                   uid);
+    if (confirm(arguments.yes, question, uid, error) != 0)
+        return -1;
+    char *path = command_path("/v1/devices/%s/revoke", uid);
     json_t *answer = command_post(path, json_pack("{s:s}", "reason", arguments.reason), error);
 
     free(path);
     if (answer == NULL || command_common.json)
         return output_answer(answer, NULL, NULL, 0);
-    (void)printf("revoked %s\n", operands->items[0]);
+    (void)printf("revoked %s\n", uid);
     json_decref(answer);
     return 0;
 }
@@ -167,6 +176,7 @@ static const struct option_set show_options =
 
 static const struct option_entry revoke_entries[] = {
     {OPTION_TEXT, "reason", "TEXT", "why, for the record", &arguments.reason, OPTION_REQUIRED},
+    {OPTION_FLAG, "yes", NULL, "do not ask", &arguments.yes, OPTION_OPTIONAL},
     COMMAND_PROFILE_OPTION,
     COMMAND_JSON_OPTION};
 static const struct option_set revoke_options = COMMAND_OPTION_SET(

@@ -153,7 +153,8 @@ setup() {
 @test "a revoked chip is listed as revoked" {
     local uid
     uid=$(uids_of "$job" | head -n 1)
-    expect 0 nusec device revoke "$uid" --reason "test"
+    expect 2 nusec device revoke "$uid" --reason "test" </dev/null # nobody to ask
+    expect 0 nusec device revoke "$uid" --reason "test" --yes
     [ "$(nusec device show "$uid" --json | jq -r .certificate_state)" = revoked ]
     expect 0 nusec device list
     [[ $output == ID*"PUB KEY"*"SECURE BOOT KEY"*"REVOKE CERT"* ]]

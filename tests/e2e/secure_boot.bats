@@ -296,7 +296,7 @@ desk_says() {
     cut_off "$job" bl2_challenge revoked
     revoked=$(jq -rs 'map(.uid // empty) | last' "$LINE/produce.json")
     [ "$(nusec device show "$revoked" --json | jq -r .unit_state)" = identified ]
-    expect 0 nusec device revoke "$revoked" --reason "test"
+    expect 0 nusec device revoke "$revoked" --reason "test" --yes
     expect 70 nusec produce "$job" --board "$LINE/revoked" --json
     [[ $output == *revoked* ]]
     [ "$(nusec device show "$revoked" --json | jq -r .boot.bl3.version)" != 1.0.0+0 ]
