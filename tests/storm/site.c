@@ -205,8 +205,14 @@ static bool is_waiting(const struct tool_result *result) {
            (result->end == TOOL_REFUSED && strcmp(result->code, "busy") == 0);
 }
 
+/* A complete job begins nothing any more, not even for the chip that made it so. */
+static bool is_job_full(const struct tool_result *result) {
+    return result->end == TOOL_REFUSED && strcmp(result->code, "job_full") == 0;
+}
+
 static bool make_chip(struct site *site, struct storm_chip *entry) {
     struct tool_result result = {0};
+    bool was_lost = false;
     uint64_t deadline = clock_monotonic_ms() + CHIP_TIME_MS;
     entry->runs = 1;
     while (entry->runs <= RUNS_MAX && clock_monotonic_ms() < deadline) {
@@ -216,6 +222,10 @@ static bool make_chip(struct site *site, struct storm_chip *entry) {
         run(site, &result);
         if (result.end == TOOL_RESULT && is_end(site, result.state, false))
             return true;
+        /* The last unit was made, and that it was got lost; the judge looks into the chip. */
+        if (was_lost && is_job_full(&result))
+            return true;
+        was_lost = was_lost || result.end == TOOL_LOST;
         if (is_final_refusal(result.code))
             break;
         entry->runs += is_waiting(&result) ? 0 : 1;
@@ -225,8 +235,7 @@ static bool make_chip(struct site *site, struct storm_chip *entry) {
     return false;
 }
 
-/* Only the chip itself can show that it is the one that was made. The last ones cannot: a complete
- * job begins nothing any more. */
+/* Only the chip itself can show that it is the one that was made; the last ones cannot. */
 static bool is_recognised(struct site *site) {
     struct tool_result result = {0};
     unsigned runs = 0;
@@ -241,7 +250,7 @@ static bool is_recognised(struct site *site) {
             atomic_fetch_add(&site->storm->recognised, 1);
             return true;
         }
-        if (result.end == TOOL_REFUSED && strcmp(result.code, "job_full") == 0)
+        if (is_job_full(&result))
             return true;
         storm_sleep_ms(CHIP_PAUSE_MS);
     }
