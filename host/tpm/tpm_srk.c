@@ -61,20 +61,26 @@ static bool is_storage_key(const TPMT_PUBLIC *key) {
     return (key->objectAttributes & (wanted | TPMA_OBJECT_SIGN_ENCRYPT)) == wanted;
 }
 
+/* The name of the key that sessions are salted to, computed from it. What TPM2_ReadPublic says is
+ * the name could be said beside another key by whoever is on the bus. */
 static int srk_check(struct tpm *tpm, TPM2B_NAME *name, struct error *error) {
     TPM2B_PUBLIC *public = NULL;
-    TPM2B_NAME *read = NULL;
+    TPM2B_NAME *computed = NULL;
     TSS2_RC rc = Esys_ReadPublic(tpm->esys, tpm->srk, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                 &public, &read, NULL);
+                                 &public, NULL, NULL);
     if (rc != TSS2_RC_SUCCESS)
         return tpm_error_set(error, "storage key", rc);
     bool fits = is_storage_key(&public->publicArea);
-    *name = *read;
     Esys_Free(public);
-    Esys_Free(read);
-    return fits ? 0
-                : error_set(error, ERROR_UNSUPPORTED,
-                            "what the TPM has at 81000001 is no storage key");
+    if (!fits)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "what the TPM has at 81000001 is no storage key");
+    rc = Esys_TR_GetName(tpm->esys, tpm->srk, &computed);
+    if (rc != TSS2_RC_SUCCESS)
+        return tpm_error_set(error, "storage key", rc);
+    *name = *computed;
+    Esys_Free(computed);
+    return 0;
 }
 
 static json_t *pin_file_read(const char *path, struct error *error) {

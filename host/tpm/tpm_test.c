@@ -1,4 +1,5 @@
 /* The key store against a real TPM 2.0 in software. */
+#include "tpm/testing/interposer.h"
 #include "tpm/testing/swtpm.h"
 #include "tpm/tpm_agreement.h"
 #include "tpm/tpm_counter.h"
@@ -173,6 +174,30 @@ static void another_tpm_is_refused_and_opens_nothing(void **state) {
     assert_non_null(tpm);
     expect_sign("authkey", ERROR_ALTERED);
     swtpm_remove(&other);
+}
+
+/* He says the name of the TPM's storage key and shows one of his own, which the sessions would be
+ * salted to: with it he could read what they encrypt. */
+static void somebody_on_the_bus_cannot_put_in_his_key(void **state) {
+    struct interposer interposer;
+    uint8_t private_key[32];
+    (void)state;
+    assert_int_equal(tpm_generate_p256(tpm, "authkey", &error), 0);
+    tpm_close(tpm);
+    assert_int_equal(crypto_p256_generate(private_key, interposer.key), STATUS_OK);
+    interposer_start(&interposer, &swtpm);
+    tpm = open_at(interposer.tcti, swtpm.keys, swtpm.pin_file);
+    bool is_open = tpm != NULL;
+    tpm_close(tpm);
+    tpm = NULL;
+    interposer_stop(&interposer);
+    assert_true(interposer.replacements > 0);
+    assert_false(is_open);
+    assert_int_equal(error.code, ERROR_HSM_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "not the TPM"));
+    tpm = open_at(swtpm.tcti, swtpm.keys, swtpm.pin_file);
+    assert_non_null(tpm);
+    expect_sign("authkey", ERROR_NONE);
 }
 
 static void a_broken_record_of_the_tpm_is_refused(void **state) {
@@ -461,6 +486,7 @@ int main(void) {
         WITH_TPM(a_pin_that_is_too_long_is_refused),
         WITH_TPM(a_changed_key_file_is_refused),
         WITH_TPM(another_tpm_is_refused_and_opens_nothing),
+        WITH_TPM(somebody_on_the_bus_cannot_put_in_his_key),
         WITH_TPM(a_broken_record_of_the_tpm_is_refused),
         WITH_TPM(no_tpm_is_named),
         WITH_TPM(a_tpm_without_symmetric_encryption_is_refused),
