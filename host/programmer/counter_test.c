@@ -259,6 +259,23 @@ static void a_torn_reservation_is_no_older_copy(void **state) {
     expect_agreed(fixture);
 }
 
+/* The same chip again, before any other: it is open already, and the TPM still behind. */
+static void a_torn_reservation_is_made_up_for_by_its_own_chip(void **state) {
+    struct fixture *fixture = *state;
+    const uint8_t uid[JOB_UID_SIZE] = {9};
+    struct job_unit unit;
+    fixture->number.raises_to_fail = 2;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(job_journal_reserve(fixture->journals[0], uid, &unit, &error), -1);
+        assert_int_equal(error.code, ERROR_HSM_UNAVAILABLE);
+        assert_int_equal(fixture->number.value, BASE);
+    }
+    assert_int_equal(job_journal_reserve(fixture->journals[0], uid, &unit, &error), 0);
+    assert_int_equal(fixture->number.value, BASE + 1);
+    restart(fixture);
+    expect_agreed(fixture);
+}
+
 /* A copy from just before the TPM was raised, put back after: the unit is in it. */
 static void a_copy_from_within_a_reservation_loses_nothing(void **state) {
     struct fixture *fixture = *state;
@@ -371,6 +388,7 @@ int main(void) {
         WITH_LEDGERS(a_job_that_was_taken_away_is_found),
         WITH_LEDGERS(a_copy_that_runs_elsewhere_is_found),
         WITH_LEDGERS(a_torn_reservation_is_no_older_copy),
+        WITH_LEDGERS(a_torn_reservation_is_made_up_for_by_its_own_chip),
         WITH_LEDGERS(a_copy_from_within_a_reservation_loses_nothing),
         WITH_LEDGERS(a_tpm_that_is_away_is_not_a_rolled_back_ledger),
         WITH_LEDGERS(a_counter_that_is_gone_is_found),

@@ -374,8 +374,8 @@ void job_journal_numbers(struct job_journal *journal, struct job_numbers *number
     (void)pthread_mutex_unlock(&journal->mutex);
 }
 
-/* The entry is on disk before the counter rises: counter.h. If that fails, the unit stays counted
- * and is never asked for. */
+/* The entry is on disk before the counter rises: counter.h. If that fails, the unit stays counted,
+ * and is not asked for before the TPM was raised to it. */
 static int reserving_append(struct job_journal *journal, const uint8_t uid[JOB_UID_SIZE],
                             uint32_t attempt, struct error *error) {
     uint64_t value = 0;
@@ -400,8 +400,9 @@ static int reserve_locked(struct job_journal *journal, const uint8_t uid[JOB_UID
     const struct job_unit *known = unit_table_find(&journal->units, uid);
     uint32_t attempt = 1;
     if (known != NULL && known->state != JOB_UNIT_NONE) {
+        /* Its entry may be the one that the TPM was not raised to: counter.h. */
         if (unit_is_open(known))
-            return 0;
+            return counter_check(journal->counter, error);
         if (known->state == JOB_UNIT_SCRAPPED)
             return error_set(error, ERROR_UNIT_SCRAPPED, "this chip was scrapped");
         if (known->is_identified)
