@@ -70,6 +70,20 @@ static int time_take(struct programmer *programmer, uint64_t *now_s) {
     return -1;
 }
 
+/* Clears the counter's note only once the ledger is gone: with both, its units would be counted
+ * twice at the next start, and nothing could be made any more. */
+static int removal_finish(struct programmer *programmer, const char *id, struct error *error) {
+    char ledger[4096 + 32];
+    retention_clean(programmer->directory, id);
+    int size = snprintf(ledger, sizeof ledger, "%s/jobs/%s/ledger", programmer->directory, id);
+    if (size < 0 || (size_t)size >= sizeof ledger || file_exists(ledger)) {
+        (void)error_set(error, ERROR_STORAGE, "the ledger of the forgotten job %s is still there",
+                        id);
+        return error_hint(error, "remove jobs/%s from the state directory, then start again", id);
+    }
+    return counter_forgotten(programmer->counter, error);
+}
+
 /* The counter knows first that a ledger is about to go, or it would be missed. */
 static int job_forget(struct programmer *programmer, struct job *job, struct error *error) {
     uint64_t last = 0;
@@ -77,9 +91,8 @@ static int job_forget(struct programmer *programmer, struct job *job, struct err
     job_journal_counted(job->journal, &last, &units);
     if (counter_forget(programmer->counter, job->id, units, error) != 0)
         return -1;
-    retention_clean(programmer->directory, job->id);
     /* Were the job imported again now, the next start would take it for the one to remove. */
-    if (counter_forgotten(programmer->counter, error) != 0)
+    if (removal_finish(programmer, job->id, error) != 0)
         counter_spoil(programmer->counter, error);
     return 0;
 }
@@ -90,8 +103,7 @@ int retention_resume(struct programmer *programmer, struct error *error) {
         return 0;
     if (!job_id_is_safe(id))
         return error_set(error, ERROR_STORAGE, "the counter's record names no job");
-    retention_clean(programmer->directory, id);
-    return counter_forgotten(programmer->counter, error);
+    return removal_finish(programmer, id, error);
 }
 
 void retention_apply(struct programmer *programmer) {

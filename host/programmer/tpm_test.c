@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEDGER  "jobs/" OEM_JOB_ID "/ledger"
@@ -211,6 +212,31 @@ static void forgetting_that_was_cut_off_is_finished(void **state) {
     assert_int_equal(jobs_of(fixture), 1); /* and is not finished twice */
 }
 
+/* A ledger that cannot be removed: taken for gone, it would be counted twice from then on. */
+static void a_ledger_that_stays_is_not_forgotten(void **state) {
+    struct fixture *fixture = *state;
+    char ledger[256];
+    char kept[256];
+    char problem[300];
+    assert_int_equal(import(fixture, 1), 0);
+    reserve(fixture, 1);
+    job_end(fixture);
+    (void)snprintf(ledger, sizeof ledger, "%s/" LEDGER, fixture->directory);
+    (void)snprintf(kept, sizeof kept, "%s/kept", fixture->directory);
+    assert_int_equal(rename(ledger, kept), 0);
+    assert_int_equal(mkdir(ledger, 0700), 0); /* unlink refuses it, whoever asks */
+    retention_apply(&fixture->programmer);
+    problem_of(fixture, problem);
+    assert_non_null(strstr(problem, "still there"));
+    programmer_close(&fixture->programmer);
+    assert_int_equal(rmdir(ledger), 0);
+    assert_int_equal(rename(kept, ledger), 0);
+    open_programmer(fixture); /* which can remove it */
+    expect_well(fixture);
+    assert_int_equal(jobs_of(fixture), 0);
+    assert_int_not_equal(access(ledger, F_OK), 0);
+}
+
 /* While something does not agree, nothing is tidied away. */
 static void what_is_rolled_back_is_kept(void **state) {
     struct fixture *fixture = *state;
@@ -259,6 +285,7 @@ int main(void) {
         WITH_TPM(a_job_without_its_package_is_missed),
         WITH_TPM(a_forgotten_job_is_not_missed),
         WITH_TPM(forgetting_that_was_cut_off_is_finished),
+        WITH_TPM(a_ledger_that_stays_is_not_forgotten),
         WITH_TPM(what_is_rolled_back_is_kept),
         WITH_TPM(a_token_beside_a_tpm_is_refused),
         WITH_TPM(a_token_gives_no_proof),
