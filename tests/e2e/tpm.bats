@@ -149,7 +149,8 @@ start_refused() {
 @test "killed at any moment, the programmer and its TPM still agree" {
     local job round state
     line_stop board-6
-    job=$(LINE_PROGRAMMER=line-2 import_job 4)
+    # one to spare: a complete job recognises no chip, and the last kill may come after its unit
+    job=$(LINE_PROGRAMMER=line-2 import_job 5)
     round=0
     for state in session reserve keys certificate; do
         round=$((round + 1))
@@ -165,5 +166,5 @@ start_refused() {
         expect 0 nusec produce "$job" --board "$LINE/crash-$round" --json
         line_stop "crash-$round"
     done
-    expect_counts "$job" 4 0
+    expect_counts "$job" 4 1
 }
