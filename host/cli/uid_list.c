@@ -98,8 +98,12 @@ static int add_file(struct uid_list *list, const char *path, struct error *error
     struct buffer contents = {0};
     int result = file_read(path, UID_LIMIT, &contents, error);
     char *rest = (char *)contents.data;
+    size_t before = json_array_size(list->array);
     size_t number = 0;
 
+    /* Lines are cut up as text, which would end there: a denied chip behind it would be made. */
+    if (result == 0 && contents.size > 0 && memchr(rest, '\0', contents.size) != NULL)
+        result = error_set(error, ERROR_USAGE, "%s has a zero byte in it: not a text", path);
     if (result == 0 && contents.size >= 3 && memcmp(rest, "\xEF\xBB\xBF", 3) == 0)
         rest += 3; /* the byte order mark of a spreadsheet */
     while (result == 0 && rest != NULL) {
@@ -109,6 +113,9 @@ static int add_file(struct uid_list *list, const char *path, struct error *error
         if (result != 0)
             (void)error_prefix(error, "%s line %zu", path, number);
     }
+    /* No list at all means that every chip is allowed, which nobody wants who names a file. */
+    if (result == 0 && json_array_size(list->array) == before)
+        result = error_set(error, ERROR_USAGE, "%s lists no UID", path);
     buffer_free(&contents);
     return result;
 }

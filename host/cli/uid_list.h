@@ -12,7 +12,8 @@
  * A vendor's CSV can be used as it is: fields end at a comma or semicolon, quotes and a byte order
  * mark are taken off, and if the first line has a field "uid", in either case, that column counts,
  * else the first. A UID given twice is refused: the count of a job and its list would no longer
- * agree.
+ * agree. So is a file without any UID, since an empty list would allow every chip, and one with a
+ * zero byte.
  */
 json_t *uid_list_read(const struct option_list *uids, const char *path, struct error *error);
 

@@ -95,6 +95,35 @@ static void refuses_what_is_no_uid(void **state) {
     }
 }
 
+/* Either would allow what was meant to be kept out. */
+static void refuses_a_file_that_lists_nothing(void **state) {
+    static const char *const files[] = {"", "\n\n", "uid,lot\n", "UID\n# lot 7\n"};
+    const struct option_list uids = {.items = {UID_A}, .count = 1};
+    struct error error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        assert_null(read_file(files[i], &error));
+        assert_int_equal(error.code, ERROR_USAGE);
+        assert_non_null(strstr(error.message, "lists no UID"));
+    }
+    assert_null(uid_list_read(&uids, path, &error));
+}
+
+static void refuses_a_zero_byte(void **state) {
+    static const char text[] = UID_A "\n\0\n" UID_B "\n";
+    const struct option_list none = {.count = 0};
+    struct error error;
+    FILE *file = fopen(path, "w");
+
+    (void)state;
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
+    assert_int_equal(fclose(file), 0);
+    assert_null(uid_list_read(&none, path, &error));
+    assert_non_null(strstr(error.message, "zero byte"));
+}
+
 static void refuses_a_uid_twice(void **state) {
     struct error error;
 
@@ -130,6 +159,8 @@ int main(void) {
         cmocka_unit_test(reads_a_vendors_csv),
         cmocka_unit_test(nothing_given_is_an_empty_list),
         cmocka_unit_test(refuses_what_is_no_uid),
+        cmocka_unit_test(refuses_a_file_that_lists_nothing),
+        cmocka_unit_test(refuses_a_zero_byte),
         cmocka_unit_test(refuses_a_uid_twice),
         cmocka_unit_test(refuses_a_missing_file),
     };
